@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let wall: [SwiftSetting] = [.treatAllWarnings(as: .error)]  // rooms that wrap C: may hold pointers
+let safe = wall + [.strictMemorySafety()]  // all others fail to build when they touch one unmarked
+typealias Imports = [Target.Dependency]
+let plain: Imports = ["LeaseModel", "JSON", "Settings", "Telemetry", "EventLoop", "HTTP"]
+let server = plain + ["RedisClient", "LeaseStore"]
+
+/// One name a state change; `Shared/` holds the pieces that several scripts use.
+let scripts = [
+    "Ask"
+].map { "Scripts/\($0).lua" }
+
+func room(_ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, lua: [String] = []) -> Target {
+    .target(name: name, dependencies: imports, resources: lua.map { .embedInCode($0) }, swiftSettings: settings)
+}
+func door(_ name: String, _ imports: Imports) -> Target {
+    .executableTarget(name: name, dependencies: imports, path: "Sources/Commands/\(name)", swiftSettings: safe)
+}
+func tests(_ name: String, _ imports: Imports) -> Target {
+    .testTarget(name: name, dependencies: imports, swiftSettings: wall)
+}
+
+let package = Package(
+    name: "leasehold",
+    products: [.library(name: "GPULease", targets: ["GPULease"])],
+    dependencies: [],
+    targets: [
+        .systemLibrary(name: "CSystem"), .systemLibrary(name: "CVulkan"),
+        .target(name: "CLLHTTP", cSettings: [.define("LLHTTP_STRICT_MODE", to: "1")]),
+        .target(name: "CAssets", exclude: ["files"]),
+        room("LeaseModel"), room("JSON"), room("Settings"), room("Telemetry"),
+        room("EventLoop", ["CSystem", "Telemetry"], wall),
+        room("HTTP", ["CSystem", "CLLHTTP", "EventLoop", "Telemetry"], wall),
+        room("RedisClient", ["CSystem", "EventLoop", "Telemetry"], wall),
+        room("VulkanProbe", ["CVulkan", "LeaseModel"], wall),
+        room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], lua: scripts),
+        room("Agent", server), room("Coordinator", server + ["CAssets"]),
+        room("GPULease", ["LeaseModel", "HTTP", "EventLoop", "JSON"]),
+        door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
+        door("leasehold-agent", plain + ["Agent", "RedisClient"]),
+        door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
+        door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
+        .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
+        tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON"]),
+        tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
+        tests("EventLoopTests", ["EventLoop"]),
+        tests("HTTPTests", ["HTTP", "EventLoop", "TestSupport"]),
+        tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
+        tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
+        tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
+        tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
+    ],
+    swiftLanguageModes: [.v6]
+)
