@@ -1,0 +1,52 @@
+/// The bounds of the lease protocol: value, unit, reason, and what a caller sees beyond it.
+package enum Limits {
+    /// Characters of a host, pool, unit or label name. Beyond: 400.
+    package static let nameLength = 64
+    /// Bytes of a holder's id. Beyond: 400.
+    package static let holderBytes = 200
+    /// Bytes of a `request_id`. Beyond: 400.
+    package static let requestIDBytes = 200
+    /// Bytes of `metadata` as compact JSON. Beyond: 400.
+    package static let metadataBytes = 2048
+    /// Bytes of a reason that an admin gives. Beyond: 400.
+    package static let reasonBytes = 500
+    /// Labels of one host or of one selector. Beyond: 400, or the agent refuses to start.
+    package static let labels = 16
+    /// Priorities reach from 0 (first) to this. Beyond: 400.
+    package static let lowestPriority = 100
+    /// The shortest lease (design §5: slack is a quarter of it).
+    package static let shortestTTL = Duration.milliseconds(100)
+    /// The longest lease of a pool (design §7, `max_ttl`).
+    package static let longestTTL = Duration.seconds(600)
+    /// A lease's time where the request names none: the original bridge's clients never renew (design §7).
+    package static let standardTTL = Duration.seconds(120)
+    /// How long a lock call waits where it names no timeout (design §7).
+    package static let standardTimeout = Duration.seconds(120)
+    /// The longest wait of a lock call. Refusals by force are remembered for as long (design §6).
+    package static let longestTimeout = Duration.seconds(3600)
+    /// An offer that is not confirmed lapses after this (design §4.2).
+    package static let offerWindow = Duration.seconds(2)
+    /// An agent's heartbeat (design §6).
+    package static let heartbeat = Duration.seconds(5)
+    /// A host is present for this long after a heartbeat (design §6, host dies).
+    package static let hostPresence = Duration.seconds(15)
+    /// A coordinator's heartbeat (design §4.7).
+    package static let beat = Duration.milliseconds(500)
+    /// A silent coordinator's tickets are dropped after this (design §4.7).
+    package static let coordinatorPresence = Duration.seconds(5)
+    /// Between the end of a lease by time and the next grant (design §5).
+    package static let lockDelay = Duration.seconds(2)
+    /// How long a renewal waits for the agent's answer (design §4.3), and an admin's call for the agents (§4.6).
+    package static let answerWindow = Duration.seconds(2)
+    /// How long a grant that cannot be delivered waits for a client that gave a `request_id` (design §4.7).
+    package static let redelivery = Duration.seconds(5)
+    /// Waiting tickets that one coordinator's heartbeat names; each is named every 5 s.
+    package static let ticketsPerBeat = 1000
+    /// Units of one host. Beyond: the agent refuses to start.
+    package static let unitsPerHost = 4096
+    /// Entries that the event stream keeps, about.
+    package static let events = 10_000
+
+    /// What is taken off a lease's time before it is told to its holder (design §5): 1 s, under 4 s a quarter.
+    package static func slack(of ttl: Duration) -> Duration { min(.seconds(1), ttl / 4) }
+}

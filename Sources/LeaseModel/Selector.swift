@@ -1,0 +1,72 @@
+/// The kinds of units.
+package enum UnitKind: String, Hashable, Sendable, CaseIterable {
+    case gpu
+    case modelLoad = "model-load"
+}
+
+/// Which units a request will take: the name of its queue.
+package struct Selector: Hashable, Sendable {
+    package enum Scope: Hashable, Sendable { case any, host(HostID), unit(UnitID) }
+
+    package var kind: UnitKind
+    package var scope: Scope
+    /// The smallest memory that will do, in MB (10^6 bytes); 0 takes any.
+    package var minimumMemoryMB: Int
+    /// `discrete`, `integrated`, `virtual`, `cpu` or nil for any.
+    package var deviceType: String?
+    /// Labels that the unit's host must carry, all of them.
+    package var labels: [String: String]
+
+    /// - Throws: `InvalidName` for a label or device type that is no name, or too many labels.
+    package init(
+        kind: UnitKind = .gpu, scope: Scope = .any, minimumMemoryMB: Int = 0, deviceType: String? = nil,
+        labels: [String: String] = [:]
+    ) throws(InvalidName) {
+        guard (0...100_000_000).contains(minimumMemoryMB) else {
+            throw InvalidName(what: "min_vram_mb", got: String(minimumMemoryMB), want: "0 to 100000000")
+        }
+        if let deviceType, !["discrete", "integrated", "virtual", "cpu", "other"].contains(deviceType) {
+            throw InvalidName(
+                what: "device_type", got: String(deviceType.prefix(40)),
+                want: "discrete, integrated, virtual, cpu or other")
+        }
+        guard labels.count <= Limits.labels else {
+            throw InvalidName(what: "labels", got: "\(labels.count) of them", want: "at most \(Limits.labels)")
+        }
+        for (name, value) in labels {
+            _ = try Name.checked(name, as: "labels", limit: Limits.nameLength)
+            _ = try Name.checked(value, as: "labels", limit: Limits.nameLength)
+        }
+        self.kind = kind
+        self.scope = scope
+        self.minimumMemoryMB = minimumMemoryMB
+        self.deviceType = deviceType
+        self.labels = labels
+    }
+
+    private init(known kind: UnitKind) {
+        self.kind = kind
+        self.scope = .any
+        self.minimumMemoryMB = 0
+        self.deviceType = nil
+        self.labels = [:]
+    }
+
+    /// Any GPU of the pool.
+    package static let anyGPU = Selector(known: .gpu)
+
+    /// The one spelling of this selector, the same for equal selectors: `gpu/any`, `gpu/host=node1?vram=24000&label.zone=a`.
+    package var text: String {
+        var text = kind.rawValue
+        switch scope {
+        case .any: text += "/any"
+        case .host(let host): text += "/host=\(host.text)"
+        case .unit(let unit): text += "/unit=\(unit.text)"
+        }
+        var conditions: [String] = []
+        if minimumMemoryMB > 0 { conditions.append("vram=\(minimumMemoryMB)") }
+        if let deviceType { conditions.append("type=\(deviceType)") }
+        for (name, value) in labels.sorted(by: { $0.key < $1.key }) { conditions.append("label.\(name)=\(value)") }
+        return conditions.isEmpty ? text : text + "?" + conditions.joined(separator: "&")
+    }
+}
