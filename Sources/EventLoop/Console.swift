@@ -1,0 +1,44 @@
+import Glibc
+
+/// The two streams of a program that people read.
+package enum Console {
+    /// Where a text goes.
+    package enum Stream: Int32, Sendable {
+        case output = 1
+        case error = 2
+    }
+
+    /// Writes all of `text`; a closed or full stream swallows the rest, since there is nobody to tell.
+    package static func write(_ text: String, to stream: Stream = .output) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes { Glibc.write(stream.rawValue, $0.baseAddress, $0.count) }
+            if written > 0 {
+                bytes = bytes.dropFirst(written)
+            } else if errno == EAGAIN {
+                var poll = pollfd(fd: stream.rawValue, events: Int16(POLLOUT), revents: 0)
+                guard Glibc.poll(&poll, 1, 1000) > 0 else { return }
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+
+    /// Whether a person's terminal is at the other end.
+    package static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
+
+    /// Everything that comes on standard input until it ends, at most `limit` bytes.
+    package static func readInput(limit: Int) -> [UInt8] {
+        var all: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        while all.count < limit {
+            let got = read(0, &chunk, min(chunk.count, limit - all.count))
+            if got > 0 {
+                all += chunk[..<got]
+            } else if got == 0 || errno != EINTR {
+                break
+            }
+        }
+        return all
+    }
+}
