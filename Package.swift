@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
         tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
-        tests("EventLoopTests", ["EventLoop"]),
+        tests("EventLoopTests", ["EventLoop", "TestSupport"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "TestSupport"]),
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),

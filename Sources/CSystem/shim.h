@@ -51,3 +51,13 @@ static inline int shim_exited(int status) { return WIFEXITED(status); }
 static inline int shim_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int shim_ending_signal(int status) { return WTERMSIG(status); }
 static inline void shim_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
+static inline int shim_close_on_exec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
+// Swift's Glibc module hides these two GNU additions of <spawn.h>.
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int lowest);
+int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+static inline int shim_spawn_close_from(posix_spawn_file_actions_t *actions, int lowest) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, lowest);
+}
+static inline int shim_spawn_change_directory(posix_spawn_file_actions_t *actions, const char *path) {
+    return posix_spawn_file_actions_addchdir_np(actions, path);
+}

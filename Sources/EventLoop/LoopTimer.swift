@@ -21,7 +21,7 @@ package final class LoopTimer: @unchecked Sendable {
     /// Zero and less fire in a coming turn, never inside this call.
     package func arm(after: Duration) {
         loop.checkIsolated()
-        loop.timers.arm(self, at: EventLoop.read(CLOCK_BOOTTIME) + after)
+        loop.timers.arm(self, at: EventLoop.read(CLOCK_BOOTTIME) + max(after, .zero))
     }
 
     /// Forgets the arming; does nothing when there is none.

@@ -12,6 +12,18 @@ package final class Signals: @unchecked Sendable {
         case kill = 9
         case user1 = 10
         case terminate = 15
+
+        /// As `kill -l` has it, without SIG.
+        package var name: String {
+            switch self {
+            case .hangUp: "HUP"
+            case .interrupt: "INT"
+            case .quit: "QUIT"
+            case .kill: "KILL"
+            case .user1: "USR1"
+            case .terminate: "TERM"
+            }
+        }
     }
 
     private let onSignal: @Sendable (Signal) -> Void
