@@ -1,0 +1,140 @@
+import EventLoop
+import Telemetry
+
+/// The commands of one connection to Redis, pipelined, with a deadline each; connects again for ever.
+///
+/// Never repeats a command on its own: one whose answer is lost may have run. `@unchecked Sendable` holds because
+/// everything happens on the loop's thread; the async calls go there first.
+package final class RedisClient: @unchecked Sendable {
+    package let loop: EventLoop
+    private let settings: RedisSettings
+    private let connector: RedisConnector
+
+    /// Told on the loop's thread with each change; to be set before `start`.
+    package var onStateChange: (@Sendable (RedisState) -> Void)? {
+        get { connector.onStateChange }
+        set { connector.onStateChange = newValue }
+    }
+
+    /// Prepares a client; nothing happens before `start`. `name` is what the server's CLIENT LIST shows.
+    package init(
+        loop: EventLoop, endpoint: RedisEndpoint, name: String, log: Log, settings: RedisSettings = .init()
+    ) {
+        self.loop = loop
+        self.settings = settings
+        connector = RedisConnector(
+            loop: loop, endpoint: endpoint, name: name, demands: .store, log: log, settings: settings)
+    }
+
+    /// Connects, and again whenever that ends, until `close`. On the loop's thread.
+    package func start() {
+        loop.checkIsolated()
+        connector.start()
+    }
+
+    /// Ends the connection for ever; commands that wait fail as `disconnected`. A client that was started must be closed.
+    package func close() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            loop.perform {
+                self.connector.close()
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Whether commands are taken. On the loop's thread.
+    package var isConnected: Bool {
+        loop.checkIsolated()
+        return connector.ready != nil
+    }
+
+    /// How things stand. On the loop's thread.
+    package var state: RedisState {
+        loop.checkIsolated()
+        return connector.state
+    }
+
+    /// Commands that wait for their answers. On the loop's thread.
+    package var inFlight: Int {
+        loop.checkIsolated()
+        return connector.ready?.inFlight ?? 0
+    }
+
+    // MARK: Commands
+
+    /// Sends a command and waits for its answer, `deadline` at most. An answer that is an error is thrown with kind
+    /// `server`. Cancelling the task changes nothing: what is sent is waited for.
+    package func command(
+        _ arguments: [RedisArgument], deadline: Duration? = nil
+    ) async throws(RedisError) -> RedisReply {
+        let outcome: Result<RedisReply, RedisError> = await withUnsafeContinuation { continuation in
+            loop.perform {
+                self.command(arguments, deadline: deadline) { continuation.resume(returning: $0) }
+            }
+        }
+        return try outcome.get()
+    }
+
+    /// The same without a task, on the loop's thread. `reply` is called exactly once, possibly inside this call.
+    package func command(
+        _ arguments: [RedisArgument], deadline: Duration? = nil,
+        reply: @escaping (Result<RedisReply, RedisError>) -> Void
+    ) {
+        loop.checkIsolated()
+        guard let link = connector.ready else { return reply(.failure(absence)) }
+        guard link.inFlight < settings.inFlightLimit else {
+            let message = "\(settings.inFlightLimit) commands already wait for Redis: try again in a moment"
+            return reply(.failure(RedisError(.overloaded, message)))
+        }
+        let isSent = link.send(arguments, deadline: deadline ?? settings.deadline) { [weak self, weak link] outcome in
+            if case .failure(let error) = outcome, error.kind == .server, error.message.hasPrefix("READONLY"),
+                let self, let link
+            {
+                // What was the primary is a replica now: only a new connection can find the present one.
+                self.connector.abandon(link, because: "this Redis has become a replica")
+            }
+            reply(outcome)
+        }
+        if !isSent { reply(.failure(RedisError(.notConnected, "the connection to Redis is just ending"))) }
+    }
+
+    private var absence: RedisError {
+        switch connector.state {
+        case .refused(let reason): RedisError(.refusedServer, reason)
+        case .disconnected(let reason): RedisError(.notConnected, "no connection to Redis: \(reason)")
+        case .connected: RedisError(.notConnected, "no connection to Redis")
+        }
+    }
+
+    // MARK: Scripts
+
+    /// Runs a script and waits for its answer. A server that does not know the script is sent its source, once.
+    package func evaluate(
+        _ script: RedisScript, keys: [String], arguments: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        let outcome: Result<RedisReply, RedisError> = await withUnsafeContinuation { continuation in
+            loop.perform {
+                self.evaluate(script, keys: keys, arguments: arguments) { continuation.resume(returning: $0) }
+            }
+        }
+        return try outcome.get()
+    }
+
+    /// The same without a task, on the loop's thread: the hot path.
+    package func evaluate(
+        _ script: RedisScript, keys: [String], arguments: [RedisArgument],
+        reply: @escaping (Result<RedisReply, RedisError>) -> Void
+    ) {
+        var words: [RedisArgument] = ["EVALSHA", .text(script.sha1), .integer(Int64(keys.count))]
+        words.reserveCapacity(3 + keys.count + arguments.count)
+        for key in keys { words.append(.text(key)) }
+        words += arguments
+        command(words) { [weak self, words] outcome in
+            guard case .failure(let error) = outcome, error.kind == .server, error.message.hasPrefix("NOSCRIPT"),
+                let self
+            else { return reply(outcome) }
+            // NOSCRIPT means that it has not run, so this is no repetition; EVAL runs it and lets the server keep it.
+            self.command(["EVAL", .bytes(script.source)] + words.dropFirst(2), reply: reply)
+        }
+    }
+}

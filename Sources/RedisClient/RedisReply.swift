@@ -1,0 +1,78 @@
+/// What the server answered.
+package enum RedisReply: Equatable, Sendable {
+    case null
+    case integer(Int64)
+    case bytes([UInt8])
+    case status(String)
+    case array([RedisReply])
+    /// An error inside an array; as a whole answer it is thrown as a `RedisError` of kind `server`.
+    case error(String)
+
+    /// The text of bytes or of a status; nil for all else and for bytes that are no UTF-8.
+    package var text: String? {
+        switch self {
+        case .bytes(let bytes): String(validating: bytes, as: UTF8.self)
+        case .status(let text): text
+        case .null, .integer, .array, .error: nil
+        }
+    }
+
+    /// The number of an integer, or of bytes that spell one in decimal.
+    package var integer: Int64? {
+        switch self {
+        case .integer(let number): number
+        case .bytes, .status: text.flatMap { Int64($0) }
+        case .null, .array, .error: nil
+        }
+    }
+
+    /// The elements of an array.
+    package var array: [RedisReply]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
+    /// Whether there is no value.
+    package var isNull: Bool { self == .null }
+}
+
+/// One word of a command.
+package enum RedisArgument: Equatable, Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+    case text(String)
+    case bytes([UInt8])
+    case integer(Int64)
+
+    package init(stringLiteral value: String) { self = .text(value) }
+    package init(integerLiteral value: Int64) { self = .integer(value) }
+}
+
+extension [RedisArgument] {
+    /// The command as it goes over the wire.
+    func encoded(into buffer: inout [UInt8]) {
+        buffer.removeAll(keepingCapacity: true)
+        buffer.append(UInt8(ascii: "*"))
+        buffer.append(decimal: Int64(count))
+        for argument in self {
+            switch argument {
+            case .text(let text): buffer.append(word: text.utf8)
+            case .bytes(let bytes): buffer.append(word: bytes)
+            case .integer(let number): buffer.append(word: String(number).utf8)
+            }
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(decimal number: Int64) {
+        append(contentsOf: String(number).utf8)
+        append(13)
+        append(10)
+    }
+
+    fileprivate mutating func append(word: some Collection<UInt8>) {
+        append(UInt8(ascii: "$"))
+        append(decimal: Int64(word.count))
+        append(contentsOf: word)
+        append(13)
+        append(10)
+    }
+}

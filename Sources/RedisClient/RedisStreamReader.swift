@@ -1,0 +1,181 @@
+import EventLoop
+import Telemetry
+
+/// One entry of a stream.
+package struct RedisStreamEntry: Equatable, Sendable {
+    package struct Field: Equatable, Sendable {
+        package let name: String
+        package let value: [UInt8]
+    }
+
+    /// The server's name for the entry, as in `1712345678901-0`; later entries have greater ones.
+    package let id: String
+    package let fields: [Field]
+
+    /// The text of the first field of this name; nil when there is none or it is no UTF-8.
+    package subscript(name: String) -> String? {
+        fields.first { $0.name == name }.flatMap { String(validating: $0.value, as: UTF8.self) }
+    }
+}
+
+/// Follows a stream over a connection of its own, each entry once and in order, also across reconnects.
+///
+/// Entries that the server has cut off or lost meanwhile are not told. When the stream's end lies before what was
+/// already read, as after a flush, it begins again at the beginning. `@unchecked Sendable` holds because everything
+/// happens on the loop's thread; `close` goes there first.
+package final class RedisStreamReader: @unchecked Sendable {
+    private let loop: EventLoop
+    private let connector: RedisConnector
+    private let stream: String
+    private let settings: RedisSettings
+    private var position: Position = .end
+    private var onEntries: (([RedisStreamEntry]) -> Void)?
+
+    private enum Position: Equatable {
+        case end
+        case after(StreamID)
+    }
+
+    private static let blockMilliseconds: Int64 = 1000
+    private static let entriesARead: Int64 = 512
+
+    package init(
+        loop: EventLoop, endpoint: RedisEndpoint, name: String, stream: String, log: Log,
+        settings: RedisSettings = .init()
+    ) {
+        self.loop = loop
+        self.stream = stream
+        self.settings = settings
+        connector = RedisConnector(
+            loop: loop, endpoint: endpoint, name: name, demands: .none, log: log, settings: settings)
+    }
+
+    /// Reads until `close`, on the loop's thread. `after` is the id of the last entry that is known; `0` reads from the
+    /// beginning, `$` only what comes from now on. An id that is none reads from the beginning.
+    package func start(
+        after id: String, onEntries: @escaping ([RedisStreamEntry]) -> Void,
+        onStateChange: @escaping @Sendable (RedisState) -> Void = { _ in }
+    ) {
+        loop.checkIsolated()
+        position = id == "$" ? .end : .after(StreamID(parsing: id) ?? .beginning)
+        self.onEntries = onEntries
+        connector.onReady = { [weak self] link in self?.findEnd(link) }
+        connector.onStateChange = onStateChange
+        connector.start()
+    }
+
+    /// Ends for ever. A reader that was started must be closed.
+    package func close() async {
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            loop.perform {
+                self.connector.close()
+                self.onEntries = nil
+                continuation.resume()
+            }
+        }
+    }
+
+    /// The id up to which all is read. On the loop's thread; nil before `$` has been resolved.
+    package var lastID: String? {
+        loop.checkIsolated()
+        if case .after(let id) = position { return id.description }
+        return nil
+    }
+
+    /// Asks where the stream ends, to resolve `$` and to notice a stream that has begun anew.
+    private func findEnd(_ link: RedisLink) {
+        ask(link, ["XREVRANGE", .text(stream), "+", "-", "COUNT", 1], settings.deadline) { reader, reply in
+            guard let last = Self.entries(reply) else { return false }
+            let end = last.first.flatMap { StreamID(parsing: $0.id) } ?? .beginning
+            switch reader.position {
+            case .end: reader.position = .after(end)
+            case .after(let known) where end < known: reader.position = .after(.beginning)
+            case .after: break
+            }
+            reader.readOn(link)
+            return true
+        }
+    }
+
+    private func readOn(_ link: RedisLink) {
+        guard case .after(let id) = position else { return findEnd(link) }
+        let command: [RedisArgument] = [
+            "XREAD", "COUNT", .integer(Self.entriesARead), "BLOCK", .integer(Self.blockMilliseconds),
+            "STREAMS", .text(stream), .text(id.description),
+        ]
+        ask(link, command, .milliseconds(Self.blockMilliseconds) + settings.deadline) { reader, reply in
+            if reply.isNull {
+                reader.findEnd(link)
+                return true
+            }
+            guard let streams = reply.array, let pair = streams.first?.array, pair.count == 2,
+                let entries = Self.entries(pair[1]), let last = entries.last.flatMap({ StreamID(parsing: $0.id) })
+            else { return false }
+            reader.position = .after(last)
+            reader.onEntries?(entries)
+            reader.readOn(link)
+            return true
+        }
+    }
+
+    /// Gives the connection up when the answer is not what `take` understands.
+    private func ask(
+        _ link: RedisLink, _ command: [RedisArgument], _ deadline: Duration,
+        _ take: @escaping (RedisStreamReader, RedisReply) -> Bool
+    ) {
+        let isSent = link.send(command, deadline: deadline) { [weak self, weak link] outcome in
+            guard let self, let link, link === self.connector.ready else { return }
+            switch outcome {
+            case .success(let reply):
+                if !take(self, reply) { self.connector.abandon(link, because: "an answer that no stream gives") }
+            case .failure(let error): self.connector.abandon(link, because: error.message)
+            }
+        }
+        if !isSent { connector.abandon(link, because: "the connection takes no commands") }
+    }
+
+    private static func entries(_ reply: RedisReply) -> [RedisStreamEntry]? {
+        guard let elements = reply.array else { return nil }
+        var entries: [RedisStreamEntry] = []
+        entries.reserveCapacity(elements.count)
+        for element in elements {
+            guard let pair = element.array, pair.count == 2, let id = pair[0].text else { return nil }
+            let words = pair[1].array ?? []  // null for an entry that was deleted meanwhile
+            var fields: [RedisStreamEntry.Field] = []
+            for index in stride(from: 0, to: words.count - 1, by: 2) {
+                guard case .bytes(let name) = words[index], case .bytes(let value) = words[index + 1] else {
+                    return nil
+                }
+                fields.append(RedisStreamEntry.Field(name: String(decoding: name, as: UTF8.self), value: value))
+            }
+            entries.append(RedisStreamEntry(id: id, fields: fields))
+        }
+        return entries
+    }
+}
+
+/// The two numbers of an entry's id, in their order.
+struct StreamID: Comparable, CustomStringConvertible {
+    let milliseconds: UInt64
+    let sequence: UInt64
+
+    static let beginning = StreamID(milliseconds: 0, sequence: 0)
+
+    private init(milliseconds: UInt64, sequence: UInt64) {
+        self.milliseconds = milliseconds
+        self.sequence = sequence
+    }
+
+    init?(parsing text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let milliseconds = UInt64(parts[0]) else { return nil }
+        guard let sequence = parts.count == 2 ? UInt64(parts[1]) : 0 else { return nil }
+        self.init(milliseconds: milliseconds, sequence: sequence)
+    }
+
+    static func < (a: StreamID, b: StreamID) -> Bool {
+        (a.milliseconds, a.sequence) < (b.milliseconds, b.sequence)
+    }
+
+    var description: String { "\(milliseconds)-\(sequence)" }
+}
