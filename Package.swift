@@ -13,7 +13,10 @@ let scripts = [
 ].map { "Scripts/\($0).lua" }
 
 func room(_ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, lua: [String] = []) -> Target {
-    .target(name: name, dependencies: imports, resources: lua.map { .embedInCode($0) }, swiftSettings: settings)
+    // libm: the standard library refers to it where it turns numbers into text.
+    .target(
+        name: name, dependencies: imports, resources: lua.map { .embedInCode($0) }, swiftSettings: settings,
+        linkerSettings: [.linkedLibrary("m")])
 }
 func door(_ name: String, _ imports: Imports) -> Target {
     .executableTarget(name: name, dependencies: imports, path: "Sources/Commands/\(name)", swiftSettings: safe)

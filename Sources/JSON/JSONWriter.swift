@@ -1,0 +1,167 @@
+/// Writes JSON piece by piece, without a tree; the caller keeps begin and end in pairs.
+package struct JSONWriter {
+    package private(set) var bytes: [UInt8] = []
+    private let indent: Int
+    private var depth = 0
+    private var needsComma = false
+    private var followsName = false
+
+    /// - Parameter indent: Spaces a level; 0 writes one line.
+    package init(indent: Int = 0) {
+        self.indent = indent
+        bytes.reserveCapacity(256)
+    }
+
+    package mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    package mutating func endObject() { end(UInt8(ascii: "}")) }
+    package mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    package mutating func endArray() { end(UInt8(ascii: "]")) }
+
+    package mutating func object(_ body: (inout JSONWriter) -> Void) {
+        beginObject()
+        body(&self)
+        endObject()
+    }
+
+    package mutating func array(_ body: (inout JSONWriter) -> Void) {
+        beginArray()
+        body(&self)
+        endArray()
+    }
+
+    package mutating func key(_ name: String) {
+        separate()
+        quoted(name)
+        bytes.append(UInt8(ascii: ":"))
+        if indent > 0 { bytes.append(0x20) }
+        followsName = true
+    }
+
+    package mutating func string(_ text: String) {
+        separate()
+        quoted(text)
+        needsComma = true
+    }
+
+    package mutating func integer(_ value: some BinaryInteger) { raw(String(value)) }
+    package mutating func bool(_ value: Bool) { raw(value ? "true" : "false") }
+    package mutating func null() { raw("null") }
+
+    /// Infinities and NaN have no JSON: they are written as null.
+    package mutating func number(_ value: Double) {
+        if !value.isFinite {
+            null()
+        } else if let whole = Int64(exactly: value) {
+            integer(whole)
+        } else {
+            raw("\(value)")
+        }
+    }
+
+    /// Text that is JSON already, such as a client's compact metadata.
+    package mutating func json(_ text: some Sequence<UInt8>) {
+        separate()
+        bytes.append(contentsOf: text)
+        needsComma = true
+    }
+
+    package mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .bool(let value): bool(value)
+        case .integer(let value): integer(value)
+        case .number(let value): number(value)
+        case .string(let text): string(text)
+        case .array(let items): array { writer in for item in items { writer.value(item) } }
+        case .object(let members):
+            object { writer in
+                for member in members {
+                    writer.key(member.name)
+                    writer.value(member.value)
+                }
+            }
+        }
+    }
+
+    package mutating func member(_ name: String, _ text: String) {
+        key(name)
+        string(text)
+    }
+
+    package mutating func member(_ name: String, _ text: String?) {
+        key(name)
+        if let text { string(text) } else { null() }
+    }
+
+    package mutating func member(_ name: String, _ value: some BinaryInteger) {
+        key(name)
+        integer(value)
+    }
+
+    package mutating func member(_ name: String, _ value: Double) {
+        key(name)
+        number(value)
+    }
+
+    package mutating func member(_ name: String, _ value: Bool) {
+        key(name)
+        bool(value)
+    }
+
+    private mutating func raw(_ text: String) {
+        separate()
+        bytes.append(contentsOf: text.utf8)
+        needsComma = true
+    }
+
+    private mutating func begin(_ byte: UInt8) {
+        separate()
+        bytes.append(byte)
+        depth += 1
+        needsComma = false
+    }
+
+    private mutating func end(_ byte: UInt8) {
+        depth -= 1
+        if needsComma { newLine() }
+        bytes.append(byte)
+        needsComma = true
+    }
+
+    private mutating func separate() {
+        if followsName {
+            followsName = false
+            return
+        }
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = false
+        if depth > 0 { newLine() }
+    }
+
+    private mutating func newLine() {
+        guard indent > 0 else { return }
+        bytes.append(0x0A)
+        bytes.append(contentsOf: repeatElement(0x20, count: depth * indent))
+    }
+
+    private mutating func quoted(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(byte)
+            case 0x0A:
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(UInt8(ascii: "n"))
+            case 0..<0x20:
+                let digits = Array("0123456789abcdef".utf8)
+                bytes.append(contentsOf: Array("\\u00".utf8))
+                bytes.append(digits[Int(byte >> 4)])
+                bytes.append(digits[Int(byte & 15)])
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+}
