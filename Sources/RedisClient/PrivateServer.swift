@@ -27,7 +27,8 @@ package final class PrivateServer: @unchecked Sendable {
     private let loop: EventLoop
     private let log: Log
     private let child: ChildProcess
-    private let lock: FileLock
+    /// Held as long as the server lives, so that its owner may start the next one as soon as this one has ended.
+    private var lock: FileLock?
     private var isStopping = false
 
     /// Loading a large append-only file takes its time.
@@ -63,7 +64,9 @@ package final class PrivateServer: @unchecked Sendable {
         try Files.remove(files.socket)
         let server = try await onLoop(loop) {
             let child = try ChildProcess.start(command(files, durability: durability), on: loop)
-            return PrivateServer(child: child, lock: lock, files: files, loop: loop, log: log)
+            let server = PrivateServer(child: child, lock: lock, files: files, loop: loop, log: log)
+            child.whenFinished { _ in server.lock = nil }
+            return server
         }
         do {
             try files.remember(server.processID)

@@ -36,10 +36,16 @@ package final class RedisClient: @unchecked Sendable {
     package func close() async {
         await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
             loop.perform {
-                self.connector.close()
+                self.closeNow()
                 continuation.resume()
             }
         }
+    }
+
+    /// The same on the loop's thread, also inside an answer.
+    package func closeNow() {
+        loop.checkIsolated()
+        connector.close()
     }
 
     /// Whether commands are taken. On the loop's thread.

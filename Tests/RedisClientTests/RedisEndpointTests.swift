@@ -1,0 +1,100 @@
+import RedisClient
+import Testing
+
+@Suite struct RedisEndpointTests {
+    @Test(arguments: [
+        ("redis://h", tcp("h")),
+        ("redis://h:6380", tcp("h", 6380)),
+        ("redis://h:6380/", tcp("h", 6380)),
+        ("redis://h/2", tcp("h", database: 2)),
+        ("redis://h?db=2", tcp("h", database: 2)),
+        ("REDIS://10.0.0.1:1/0", tcp("10.0.0.1", 1)),
+        ("redis://[::1]:7000/1", tcp("::1", 7000, database: 1)),
+        ("redis://[fe80::1]", tcp("fe80::1")),
+        ("redis://:secret@h", tcp("h", password: "secret")),
+        ("redis://u:p@h", tcp("h", user: "u", password: "p")),
+        ("redis://u:@h", tcp("h", user: "u", password: "")),
+        ("redis://u%3a:a%40b%2Fc:d@h", tcp("h", user: "u:", password: "a@b/c:d")),
+        ("redis://u:p@q@h", tcp("h", user: "u", password: "p@q")),
+        ("localhost", tcp("localhost")),
+        ("localhost:6390", tcp("localhost", 6390)),
+        ("unix:///run/redis.sock", unix("/run/redis.sock")),
+        ("unix:///run/redis.sock?db=4", unix("/run/redis.sock", database: 4)),
+        ("unix://u:p@/run/r%20s", unix("/run/r s", user: "u", password: "p")),
+        ("/run/redis.sock", unix("/run/redis.sock")),
+        ("./redis.sock", unix("./redis.sock")),
+    ])
+    func `an address is understood`(text: String, endpoint: RedisEndpoint) throws {
+        #expect(try RedisEndpoint(parsing: text) == endpoint)
+    }
+
+    @Test(arguments: [
+        "", "redis://", "redis://:6379", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:+1", "redis://h:1x",
+        "redis://h:123456", "redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://h/1?db=2", "redis://h?x=1",
+        "redis://u@h", "redis://::1", "redis://[::1", "redis://[::1]x", "redis://h%", "redis://h%4", "redis://h%zz",
+        "redis://h%00", "redis://h%ff", "redis://u:p%@h", "redis://a b", "redis://a\n", "rediss://h", "http://h",
+        "unix://", "unix://host", "unix://host/path", "unix:///p?db=", "unix:///p?db=99999", "a:b:c",
+        "/" + String(repeating: "x", count: 107),
+    ])
+    func `what is no address is refused`(text: String) {
+        let error = #expect(throws: RedisError.self) { try RedisEndpoint(parsing: text) }
+        #expect(error?.kind == .badURL)
+    }
+
+    @Test func `a password is never shown`() throws {
+        let endpoint = try RedisEndpoint(parsing: "redis://anna:hunter2@h/1")
+        #expect(!"\(endpoint) \(String(reflecting: endpoint)) \(String(describing: [endpoint]))".contains("hunter2"))
+        var dumped = ""
+        dump(endpoint, to: &dumped)
+        #expect(!dumped.contains("hunter2"))
+        for text in [
+            "redis://anna:hunter2@h:x", "redis://anna:hunter2@h/y", "rediss://a:hunter2@h", "unix://a:hunter2@h/",
+        ] {
+            let error = #expect(throws: RedisError.self) { try RedisEndpoint(parsing: text) }
+            #expect(error?.message.contains("hunter2") == false)
+        }
+    }
+
+    @Test func `no text traps, and what is understood is understood again from its description`() throws {
+        let pieces = [
+            "redis://", "unix://", "rediss://", "/", "//", ":", "@", "?", "db=", "[", "]", "::1", "%", "%2", "%2f",
+            "%ff",
+            "%00", "h", "6379", "0", "99999999999999999999", "-1", "é", "🙂", "u", "=", "&", "#", ".", " ", "\u{0}",
+        ]
+        var generator = SplitMix(state: 20_261_124)
+        for _ in 0..<50_000 {
+            let text = (0..<Int.random(in: 0...7, using: &generator))
+                .map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
+            guard let endpoint = try? RedisEndpoint(parsing: text) else { continue }
+            #expect(endpoint.database >= 0)
+            if case .tcp(let host, let port) = endpoint.address {
+                #expect(!host.isEmpty && (1...65535).contains(port), "\(text)")
+            }
+        }
+    }
+
+    private static func tcp(
+        _ host: String, _ port: Int = 6379, user: String? = nil, password: String? = nil, database: Int = 0
+    ) -> RedisEndpoint {
+        RedisEndpoint(address: .tcp(host: host, port: port), user: user, password: password, database: database)
+    }
+
+    private static func unix(
+        _ path: String, user: String? = nil, password: String? = nil, database: Int = 0
+    ) -> RedisEndpoint {
+        RedisEndpoint(address: .unix(path: path), user: user, password: password, database: database)
+    }
+}
+
+/// The same numbers on every run.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
