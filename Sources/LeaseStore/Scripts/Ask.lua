@@ -1,1 +1,75 @@
-return {'queued'}
+-- Ask: queues a ticket, or finds what became of it, and matches (design §4.1). O(log waiters).
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
+-- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms
+-- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
+local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
+local again = ARGV[11] ~= ''
+local refused = call('GET', P .. 'refused:' .. ticket)
+if refused then
+  local by, why = string.match(refused, '^(.-)\31(.*)$')
+  return { 'refused', by, why }
+end
+local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector')
+if known[1] and known[1] ~= '' then
+  local lease = known[1]
+  local record = lease_record(lease)
+  if record then
+    if record.coordinator ~= coordinator then
+      if again then return { 'moved' } end
+      tell_coordinator(record.coordinator, { 'moved', ticket })
+      call('HSET', P .. 'lease:' .. lease, 'coordinator', coordinator, 'beat', '')
+      if record.state == 'offered' then
+        call('SREM', P .. 'waiting:' .. record.coordinator, ticket)
+        call('SADD', P .. 'waiting:' .. coordinator, ticket)
+      end
+      send_mail()
+    end
+    if record.state == 'offered' then return { 'offered', record.score } end
+    return { 'held', lease }
+  end
+elseif known[2] then
+  if known[2] ~= coordinator then
+    if again then return { 'moved' } end
+    tell_coordinator(known[2], { 'moved', ticket })
+    call('SREM', P .. 'waiting:' .. known[2], ticket)
+    call('SADD', P .. 'waiting:' .. coordinator, ticket)
+    send_mail()
+  end
+  if not again then
+    call('HSET', P .. 'ticket:' .. ticket, 'coordinator', coordinator, 'token', ARGV[8], 'ttl', ARGV[6], 'metadata', ARGV[9])
+  end
+  return { 'queued', known[3] }
+end
+if not again then
+  local scope, place = string.match(selector, '/(%a+)=([^?]*)')
+  if scope == 'host' and call('EXISTS', P .. 'host:' .. place) == 0 then return { 'unknown-host' } end
+  if scope == 'unit' and call('EXISTS', P .. 'unit:' .. place) == 0 then return { 'unknown-unit' } end
+end
+local score = now + tonumber(ARGV[5]) * tonumber(ARGV[10])
+if again then score = math.min(score, tonumber(ARGV[11])) end
+score = int(score)
+local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller = ARGV[4], priority = ARGV[5],
+  ttl = ARGV[6], coordinator = coordinator, token = ARGV[8], metadata = ARGV[9], score = score }
+call('SADD', P .. 'waiting:' .. coordinator, ticket)
+call('ZADD', P .. 'coordinators', 'NX', now_ms + tonumber(ARGV[12]), coordinator)
+local unit = free_unit(selector)
+local word = 'queued'
+if unit then
+  take_from_free(unit)
+  offer(unit, terms)
+  word = 'offered'
+else
+  local record = {}
+  for _, name in ipairs(terms_names) do
+    record[#record + 1] = name
+    record[#record + 1] = terms[name]
+  end
+  call('HSET', P .. 'ticket:' .. ticket, unpack(record))
+  enqueue(ticket, selector, score)
+  event('queued', 'ticket', ticket, 'holder', ARGV[3], 'caller', ARGV[4], 'selector', selector, 'priority', ARGV[5],
+    'score', score, 'coordinator', coordinator, 'ttl', ARGV[6])
+end
+save_clock()
+send_mail()
+return { word, score }

@@ -1,0 +1,98 @@
+import LeaseModel
+import RedisClient
+
+/// Messages as they travel (docs/protocol.md §3): fields apart by 0x1F, messages by 0x1E. What is not understood is left
+/// out: the next heartbeat tells it again.
+package enum Inbox {
+    /// An agent's mail, or nil where the bytes are none.
+    package static func agentMail(_ bytes: [UInt8]) -> AgentMail? {
+        let records = split(bytes)
+        guard let first = records.first, first.count == 1, let session = Int64(first[0]) else { return nil }
+        return AgentMail(session: session, messages: records.dropFirst().compactMap(agentMessage))
+    }
+
+    /// Mail that came back in a script's answer; it needs no session.
+    static func ownMail(_ bytes: [UInt8]) -> [AgentMessage] { split(bytes).compactMap(agentMessage) }
+
+    package static func coordinatorMessages(_ bytes: [UInt8]) -> [CoordinatorMessage] {
+        split(bytes).compactMap(coordinatorMessage)
+    }
+
+    /// An entry of the event stream, or nil where its type is of a later version.
+    package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
+        var fields: [String: String] = [:]
+        for (name, value) in entry.fields { fields[name] = value }
+        guard let type = fields.removeValue(forKey: "type"), let kind = PoolEvent.Kind(rawValue: type),
+            let at = fields.removeValue(forKey: "at").flatMap({ Int64($0) })
+        else { return nil }
+        return PoolEvent(id: entry.id, kind: kind, at: at, fields: fields)
+    }
+
+    private static func split(_ bytes: [UInt8]) -> [[String]] {
+        guard !bytes.isEmpty else { return [] }
+        return bytes.split(separator: 0x1E, omittingEmptySubsequences: true).map { record in
+            record.split(separator: 0x1F, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
+    private static func agentMessage(_ fields: [String]) -> AgentMessage? {
+        guard let word = fields.first else { return nil }
+        switch word {
+        case "offer":
+            guard fields.count == 6 + LeaseTerms.fieldCount, let lease = try? LeaseID(fields[1]),
+                let terms = LeaseTerms(fields: fields[6...])
+            else { return nil }
+            let after = (try? LeaseID(fields[4])).map { ReleasedLease(lease: $0, token: TokenHash(fields[5])) }
+            return .offer(
+                Offer(
+                    lease: lease, token: TokenHash(fields[2]), terms: terms, beat: Int64(fields[3]), after: after))
+        case "end":
+            guard fields.count == 4, let lease = try? LeaseID(fields[1]), let reason = EndReason(rawValue: fields[3])
+            else { return nil }
+            return .end(lease, TokenHash(fields[2]), reason)
+        case "revoke":
+            guard fields.count == 5, let lease = try? LeaseID(fields[1]), let reason = EndReason(rawValue: fields[2])
+            else { return nil }
+            return .revoke(lease, reason, by: fields[3], why: fields[4])
+        case "renew":
+            guard fields.count == 6, let lease = try? LeaseID(fields[1]) else { return nil }
+            return .renew(
+                lease, token: TokenHash(fields[2]), newToken: fields[3].isEmpty ? nil : TokenHash(fields[3]),
+                nonce: fields[4], coordinator: InstanceID(fields[5]))
+        case "speak": return .speak
+        case "confirmed":
+            guard fields.count == 2, let lease = try? LeaseID(fields[1]) else { return nil }
+            return .confirmed(lease)
+        default: return nil
+        }
+    }
+
+    private static func coordinatorMessage(_ fields: [String]) -> CoordinatorMessage? {
+        guard let word = fields.first else { return nil }
+        switch word {
+        case "granted":
+            guard fields.count == 6, let lease = try? LeaseID(fields[2]), let ttl = Int64(fields[4]) else { return nil }
+            return .granted(
+                Grant(
+                    ticket: TicketID(fields[1]), lease: lease, token: TokenHash(fields[3]), ttl: .milliseconds(ttl),
+                    beat: Int64(fields[5])))
+        case "held":
+            guard fields.count == 3, let lease = try? LeaseID(fields[2]) else { return nil }
+            return .held(TicketID(fields[1]), lease)
+        case "renewed":
+            guard fields.count == 4, let lease = try? LeaseID(fields[1]), let ttl = Int64(fields[3]) else { return nil }
+            return .renewed(lease, nonce: fields[2], ttl: .milliseconds(ttl))
+        case "renewal-refused":
+            guard fields.count == 4, let lease = try? LeaseID(fields[1]), let reason = EndReason(rawValue: fields[3])
+            else { return nil }
+            return .renewalRefused(lease, nonce: fields[2], reason)
+        case "refused":
+            guard fields.count == 4 else { return nil }
+            return .refused(TicketID(fields[1]), by: fields[2], why: fields[3])
+        case "moved":
+            guard fields.count == 2 else { return nil }
+            return .moved(TicketID(fields[1]))
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import LeaseModel
+import RedisClient
+
+/// The shared record of one pool in Redis: a typed function for each script, and nothing else.
+///
+/// Every function throws `StoreError`. After `.unavailable` the script may or may not have run; nothing is repeated
+/// here. Cancelling the calling task does not take a script back that has been sent.
+package struct LeaseStore: Sendable {
+    package let pool: PoolID
+    let client: RedisClient
+    let keys: Keys
+    let aging: Aging
+
+    package init(client: RedisClient, pool: PoolID, aging: Aging = .standard) {
+        self.client = client
+        self.pool = pool
+        self.aging = aging
+        self.keys = Keys(pool)
+    }
+
+    /// The channel on which one agent or coordinator gets its messages.
+    package static func inbox(of instance: InstanceID, pool: PoolID) -> String { Keys(pool).inbox(instance) }
+
+    /// The key of the pool's event stream.
+    package var eventStream: String { keys.events }
+
+    /// How long a host's records outlive its presence: until no lease of it can stand.
+    static let hostRecords = Limits.longestTTL + .seconds(60)
+
+    /// Runs a script with the pool's first key.
+    func run(_ script: RedisScript, _ arguments: [RedisArgument]) async throws(StoreError) -> Answer {
+        do {
+            let reply = try await client.evaluate(script, keys: [keys.clock], arguments: arguments)
+            return try Answer(script, reply)
+        } catch let error as RedisError {
+            throw StoreError(error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError(kind: .failed, message: "\(error)")
+        }
+    }
+}
+
+/// Who speaks for a host: its agent's instance and the session of that instance.
+package struct AgentOrigin: Hashable, Sendable {
+    package var host: HostID
+    package var instance: InstanceID
+    package var session: Int64
+
+    package init(host: HostID, instance: InstanceID, session: Int64) {
+        self.host = host
+        self.instance = instance
+        self.session = session
+    }
+
+    var arguments: [RedisArgument] { [.text(host.text), .text(instance.text), .integer(session)] }
+}
+
+/// A script's reply: an array that begins with a word, or one without.
+struct Answer {
+    let script: RedisScript
+    let items: [RedisReply]
+
+    init(_ script: RedisScript, _ reply: RedisReply) throws(StoreError) {
+        if case .error(let message) = reply {
+            throw StoreError(kind: .failed, message: "\(script.name): \(message)")
+        }
+        guard case .array(let items) = reply else { throw .notUnderstood(script, reply) }
+        self.script = script
+        self.items = items
+    }
+
+    var word: String { text(0) }
+
+    func text(_ index: Int) -> String { index < items.count ? items[index].text : "" }
+    func bytes(_ index: Int) -> [UInt8] {
+        guard index < items.count, case .bytes(let bytes) = items[index] else { return [] }
+        return bytes
+    }
+    func integer(_ index: Int) -> Int64 {
+        guard index < items.count else { return 0 }
+        if case .integer(let value) = items[index] { return value }
+        return Int64(items[index].text) ?? 0
+    }
+    func texts(_ index: Int) -> [String] {
+        guard index < items.count, case .array(let items) = items[index] else { return [] }
+        return items.map(\.text)
+    }
+
+    var notUnderstood: StoreError { .notUnderstood(script, .array(items)) }
+}
+
+extension RedisReply {
+    var text: String {
+        switch self {
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        case .status(let text): text
+        case .integer(let value): String(value)
+        default: ""
+        }
+    }
+}
+
+extension LeaseTerms {
+    /// The order in which terms travel in messages and heartbeats: `terms_names` of Match.lua without the token.
+    var fields: [String] {
+        [
+            holder.text, caller, ticket.text, coordinator.text, String(priority), selector, String(score),
+            String(ttl.milliseconds), metadata,
+        ]
+    }
+
+    static let fieldCount = 9
+
+    init?(fields: some Collection<String>) {
+        let fields = Array(fields)
+        guard fields.count == Self.fieldCount, let holder = try? HolderID(fields[0]), let priority = Int(fields[4]),
+            let score = Int64(fields[6]), let ttl = Int64(fields[7])
+        else { return nil }
+        self.init(
+            holder: holder, caller: fields[1], ticket: TicketID(fields[2]), coordinator: InstanceID(fields[3]),
+            priority: priority, selector: fields[5], score: score, ttl: .milliseconds(ttl), metadata: fields[8])
+    }
+}

@@ -1,0 +1,67 @@
+import RedisClient
+
+/// The scripts as Redis gets them: each with the shared pieces that its `uses:` line names put in front, once.
+package enum ScriptLibrary {
+    package static let answerAgain = script("AnswerAgain", PackageResources.AnswerAgain_lua)
+    package static let ask = script("Ask", PackageResources.Ask_lua)
+    package static let beat = script("Beat", PackageResources.Beat_lua)
+    package static let cancel = script("Cancel", PackageResources.Cancel_lua)
+    package static let confirm = script("Confirm", PackageResources.Confirm_lua)
+    package static let cordon = script("Cordon", PackageResources.Cordon_lua)
+    package static let depart = script("Depart", PackageResources.Depart_lua)
+    package static let end = script("End", PackageResources.End_lua)
+    package static let heartbeat = script("Heartbeat", PackageResources.Heartbeat_lua)
+    package static let leave = script("Leave", PackageResources.Leave_lua)
+    package static let reject = script("Reject", PackageResources.Reject_lua)
+    package static let release = script("Release", PackageResources.Release_lua)
+    package static let renew = script("Renew", PackageResources.Renew_lua)
+    package static let renewed = script("Renewed", PackageResources.Renewed_lua)
+    package static let revoke = script("Revoke", PackageResources.Revoke_lua)
+    package static let snapshot = script("Snapshot", PackageResources.Snapshot_lua)
+    package static let tickets = script("Tickets", PackageResources.Tickets_lua)
+
+    /// Every script, for tests that hold each to its header.
+    package static let all = [
+        answerAgain, ask, beat, cancel, confirm, cordon, depart, end, heartbeat, leave, reject, release, renew, renewed,
+        revoke, snapshot, tickets,
+    ]
+
+    private static func shared(_ name: Substring) -> [UInt8]? {
+        switch name {
+        case "Clock": PackageResources.Clock_lua
+        case "Compare": PackageResources.Compare_lua
+        case "Drop": PackageResources.Drop_lua
+        case "Events": PackageResources.Events_lua
+        case "Keys": PackageResources.Keys_lua
+        case "Mail": PackageResources.Mail_lua
+        case "Match": PackageResources.Match_lua
+        case "Session": PackageResources.Session_lua
+        default: nil
+        }
+    }
+
+    private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {
+        var placed: [Substring] = []
+        var source: [UInt8] = []
+        func place(_ piece: [UInt8], path: [Substring]) {
+            for use in uses(of: piece) where !placed.contains(use) {
+                // The scripts are part of this binary: a wrong name or a circle is our own mistake.
+                precondition(!path.contains(use), "the scripts' uses lines form a circle at \(use)")
+                guard let text = shared(use) else { preconditionFailure("no shared script \(use)") }
+                place(text, path: path + [use])
+                placed.append(use)
+            }
+            source += piece
+        }
+        place(body, path: [])
+        return RedisScript(name: name, source: source)
+    }
+
+    private static func uses(of piece: [UInt8]) -> [Substring] {
+        let text = String(decoding: piece, as: UTF8.self)
+        for line in text.split(separator: "\n") where line.hasPrefix("-- uses: ") {
+            return line.dropFirst("-- uses: ".count).split(separator: " ")
+        }
+        return []
+    }
+}

@@ -1,0 +1,11 @@
+-- AnswerAgain: a lease that stands for a waiting ticket is answered as a renewal, with a new token (design §4.8).
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 ticket, 2 coordinator, 3 new token hash, 4 nonce
+-- returns {"asked", lease, ttl ms} | {"not-yours"} | {"unknown"}
+local lease = call('HGET', P .. 'ticket:' .. ARGV[1], 'lease')
+local record = lease and lease ~= '' and lease_record(lease)
+if not record or record.state ~= 'held' then return { 'unknown' } end
+if record.coordinator ~= ARGV[2] then return { 'not-yours' } end
+tell_agent(host_of(lease), { 'renew', lease, record.token, ARGV[3], ARGV[4], ARGV[2] })
+send_mail()
+return { 'asked', lease, record.ttl }

@@ -1,0 +1,27 @@
+import LeaseModel
+import RedisClient
+
+package enum AnswerAgainOutcome: Equatable, Sendable {
+    /// The agent has been asked; it answers by a message that names the nonce.
+    case asked(LeaseID, ttl: Duration)
+    case notYours, unknown
+}
+
+extension LeaseStore {
+    /// Answers a lease that stands for a waiting ticket, as a renewal with a new token (design §4.8).
+    package func answerAgain(
+        _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String
+    ) async throws(StoreError) -> AnswerAgainOutcome {
+        let answer = try await run(
+            ScriptLibrary.answerAgain,
+            [.text(ticket.text), .text(coordinator.text), .text(newToken.text), .text(nonce)])
+        switch answer.word {
+        case "asked":
+            guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }
+            return .asked(lease, ttl: .milliseconds(answer.integer(2)))
+        case "not-yours": return .notYours
+        case "unknown": return .unknown
+        default: throw answer.notUnderstood
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import LeaseModel
+import RedisClient
+
+/// A wish for a unit, as a coordinator puts it to the pool.
+package struct Ask: Equatable, Sendable {
+    package enum Resume: Equatable, Sendable {
+        /// The client's own call: it may take its ticket up from another coordinator.
+        case fresh
+        /// Its coordinator asks again after a loss; the ticket keeps its age by its old score (µs).
+        case again(score: Int64)
+    }
+
+    package var ticket: TicketID
+    package var selector: Selector
+    package var holder: HolderID
+    package var caller: String
+    package var priority: Priority
+    package var ttl: Duration
+    package var coordinator: InstanceID
+    package var token: TokenHash
+    /// Compact JSON of at most `Limits.metadataBytes`, or empty.
+    package var metadata: String
+    package var resume: Resume
+
+    package init(
+        ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
+        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume
+    ) {
+        self.ticket = ticket
+        self.selector = selector
+        self.holder = holder
+        self.caller = caller
+        self.priority = priority
+        self.ttl = ttl
+        self.coordinator = coordinator
+        self.token = token
+        self.metadata = metadata
+        self.resume = resume
+    }
+}
+
+/// What became of an ask. Scores are µs of the pool clock plus priority × aging.
+package enum AskOutcome: Equatable, Sendable {
+    case queued(score: Int64), offered(score: Int64)
+    /// A lease for this ticket stands already: answer it again, as a renewal.
+    case held(LeaseID)
+    case refused(by: String, why: String)
+    /// Another coordinator has the ticket.
+    case moved
+    case unknownHost, unknownUnit
+}
+
+extension LeaseStore {
+    /// Queues a ticket, or finds what became of it (design §4.1).
+    package func ask(_ ask: Ask) async throws(StoreError) -> AskOutcome {
+        var old = RedisArgument.text("")
+        if case .again(let score) = ask.resume { old = .integer(score) }
+        let answer = try await run(
+            ScriptLibrary.ask,
+            [
+                .text(ask.ticket.text), .text(ask.selector.text), .text(ask.holder.text), .text(ask.caller),
+                .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
+                .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
+                .integer(Limits.coordinatorPresence.milliseconds),
+            ])
+        switch answer.word {
+        case "queued": return .queued(score: answer.integer(1))
+        case "offered": return .offered(score: answer.integer(1))
+        case "held":
+            guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }
+            return .held(lease)
+        case "refused": return .refused(by: answer.text(1), why: answer.text(2))
+        case "moved": return .moved
+        case "unknown-host": return .unknownHost
+        case "unknown-unit": return .unknownUnit
+        default: throw answer.notUnderstood
+        }
+    }
+}

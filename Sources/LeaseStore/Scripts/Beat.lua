@@ -1,0 +1,81 @@
+-- Beat: a coordinator's heartbeat (design §4.7, §6). Compares a slice of its waiting tickets and sweeps what has
+-- lapsed: offers, coordinators, hosts; a bounded number a call.
+-- uses: Keys Clock Events Mail Match Drop
+-- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped, 6… tickets
+-- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}}
+local coordinator = ARGV[1]
+call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
+call('HSET', P .. 'beats', coordinator, ARGV[2])
+call('HSETNX', KEYS[1], 'epoch', ARGV[4])
+
+for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms), 'LIMIT', 0, 32)) do
+  local record = lease_record(lease)
+  if not record or record.state ~= 'offered' then
+    call('ZREM', P .. 'offers', lease)
+  else
+    withdraw(lease, record, 'lapsed')
+    tell_agent(host_of(lease), { 'speak' })
+    local unit = unit_record(record.unit)
+    if unit and unit.lease == lease then set_state(unit, 'unheard') end
+    suspect(host_of(lease))
+    requeue(record)
+  end
+end
+
+for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'coordinators', '-inf', int(now_ms), 'LIMIT', 0, 4)) do
+  if drop_tickets(gone, 256) then
+    call('ZREM', P .. 'coordinators', gone)
+    call('HDEL', P .. 'beats', gone)
+    event('dropped', 'coordinator', gone, 'why', 'no heartbeat')
+  end
+end
+
+for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'hosts', '-inf', int(now_ms), 'LIMIT', 0, 8)) do
+  suspect(host)
+  call('ZREM', P .. 'hosts', host)
+  call('ZADD', P .. 'lost', now_ms + tonumber(ARGV[5]), host)
+  event('host-lost', 'host', host)
+end
+for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'LIMIT', 0, 8)) do
+  for id in string.gmatch(host_record(host).units, '%S+') do
+    local unit = unit_record(id)
+    local record = unit and unit.lease ~= '' and lease_record(unit.lease)
+    if record then
+      remove_lease(unit.lease, record)
+      if record.state == 'offered' then
+        requeue(record)
+      else
+        remember_gone(unit.lease, 'lost', host)
+        lease_event('lost', unit.lease, record, 'unheard', host, 'its host stays away')
+      end
+    end
+    call('DEL', P .. 'unit:' .. id)
+  end
+  call('DEL', P .. 'host:' .. host, P .. 'ended:' .. host)
+  call('ZREM', P .. 'lost', host)
+  event('registered', 'host', host, 'why', 'dropped: it stayed away')
+end
+
+local unknown, moved, held = {}, {}, {}
+for i = 6, #ARGV do
+  local ticket = ARGV[i]
+  local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator')
+  local lease = known[1] or ''
+  local record = lease ~= '' and lease_record(lease)
+  if record then
+    if record.coordinator ~= coordinator then
+      moved[#moved + 1] = ticket
+    elseif record.state ~= 'offered' then
+      held[#held + 1] = ticket
+      held[#held + 1] = lease
+    end
+  elseif not known[2] or lease ~= '' then
+    unknown[#unknown + 1] = ticket
+  elseif known[2] ~= coordinator then
+    moved[#moved + 1] = ticket
+  end
+end
+save_clock()
+send_mail()
+local last = call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)[1]
+return { last and last[1] or '0-0', call('HGET', KEYS[1], 'epoch'), unknown, moved, held }

@@ -1,0 +1,64 @@
+import LeaseModel
+import RedisClient
+
+/// A coordinator's numbered heartbeat with a slice of its waiting tickets (design §5, §6).
+package struct Beat: Equatable, Sendable {
+    package var coordinator: InstanceID
+    package var number: Int64
+    /// At most `Limits.ticketsPerBeat`.
+    package var tickets: [TicketID]
+
+    package init(coordinator: InstanceID, number: Int64, tickets: [TicketID]) {
+        self.coordinator = coordinator
+        self.number = number
+        self.tickets = tickets
+    }
+}
+
+package struct BeatOutcome: Equatable, Sendable {
+    package struct Held: Equatable, Sendable {
+        package var ticket: TicketID
+        package var lease: LeaseID
+        package init(ticket: TicketID, lease: LeaseID) {
+            self.ticket = ticket
+            self.lease = lease
+        }
+    }
+
+    /// The id of the newest event, `0-0` for none.
+    package var lastEvent: String
+    /// Changes when Redis has lost everything.
+    package var epoch: String
+    package var unknown: [TicketID]
+    package var moved: [TicketID]
+    package var held: [Held]
+
+    package init(lastEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held]) {
+        self.lastEvent = lastEvent
+        self.epoch = epoch
+        self.unknown = unknown
+        self.moved = moved
+        self.held = held
+    }
+}
+
+extension LeaseStore {
+    /// Says that a coordinator lives, compares some of its tickets, and sweeps what has lapsed in the pool.
+    package func beat(_ beat: Beat) async throws(StoreError) -> BeatOutcome {
+        let answer = try await run(
+            ScriptLibrary.beat,
+            [
+                .text(beat.coordinator.text), .integer(beat.number),
+                .integer(Limits.coordinatorPresence.milliseconds),
+                .text("\(beat.coordinator.text):\(beat.number)"), .integer(Self.hostRecords.milliseconds),
+            ] + beat.tickets.map { .text($0.text) })
+        guard answer.items.count == 5 else { throw answer.notUnderstood }
+        let pairs = answer.texts(4)
+        let held = stride(from: 0, to: pairs.count - 1, by: 2).compactMap { index in
+            (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
+        }
+        return BeatOutcome(
+            lastEvent: answer.text(0), epoch: answer.text(1), unknown: answer.texts(2).map { TicketID($0) },
+            moved: answer.texts(3).map { TicketID($0) }, held: held)
+    }
+}

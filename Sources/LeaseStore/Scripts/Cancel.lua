@@ -1,0 +1,39 @@
+-- Cancel: a coordinator gives up a ticket that is still its own, whatever has become of it (design §4.7).
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown
+-- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"}
+local ticket, coordinator, token, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local kind = why == 'timeout' and 'timeout' or 'cancelled'
+local names = { 'lease', 'coordinator', 'selector', 'holder', 'token' }
+local known = fields(names, call('HMGET', P .. 'ticket:' .. ticket, unpack(names)))
+local lease = known.lease
+local record = lease ~= '' and lease_record(lease) or nil
+if not record then
+  if known.selector == '' then
+    call('DEL', P .. 'ticket:' .. ticket)
+    return { 'unknown' }
+  end
+  if known.coordinator ~= coordinator then return { 'not-yours' } end
+  dequeue(ticket, known.selector)
+  call('DEL', P .. 'ticket:' .. ticket)
+  call('SREM', P .. 'waiting:' .. coordinator, ticket)
+  event(kind, 'ticket', ticket, 'holder', known.holder, 'why', why)
+  save_clock()
+  return { 'cancelled' }
+end
+if record.coordinator ~= coordinator then return { 'not-yours' } end
+local word = 'released'
+if record.state == 'offered' then
+  withdraw(lease, record, 'withdrawn')
+  event(kind, 'ticket', ticket, 'holder', record.holder, 'why', why)
+  local unit = unit_record(record.unit)
+  if unit and unit.lease == lease then settle(unit) end
+  word = 'cancelled'
+elseif record.token ~= token then
+  return { 'not-yours' }
+else
+  give_back(lease, record, 'cancelled', why)
+end
+save_clock()
+send_mail()
+return { word }

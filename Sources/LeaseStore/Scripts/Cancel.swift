@@ -1,0 +1,32 @@
+import LeaseModel
+import RedisClient
+
+/// Why a coordinator gives up a ticket.
+package enum CancelReason: String, Equatable, Sendable {
+    case cancelled, timeout, undelivered, shutdown
+}
+
+package enum CancelOutcome: Equatable, Sendable {
+    case cancelled
+    /// It had been granted already; the lease was given back.
+    case released
+    case notYours, unknown
+}
+
+extension LeaseStore {
+    /// Gives up a ticket that is still this coordinator's, whatever has become of it (design §4.7).
+    package func cancel(
+        _ ticket: TicketID, coordinator: InstanceID, token: TokenHash, why: CancelReason
+    ) async throws(StoreError) -> CancelOutcome {
+        let answer = try await run(
+            ScriptLibrary.cancel,
+            [.text(ticket.text), .text(coordinator.text), .text(token.text), .text(why.rawValue)])
+        switch answer.word {
+        case "cancelled": return .cancelled
+        case "released": return .released
+        case "not-yours": return .notYours
+        case "unknown": return .unknown
+        default: throw answer.notUnderstood
+        }
+    }
+}

@@ -1,0 +1,22 @@
+-- Confirm: the agent takes an offer; the lease begins (design §4.2).
+-- uses: Keys Clock Events Mail Session Match
+-- ARGV 1 host, 2 instance, 3 session, 4 lease
+-- returns {"held"} | {"gone"} | {"unknown-host"} | {"stale-session"}
+local trouble = session_trouble()
+if trouble then return { trouble } end
+local lease = ARGV[4]
+local record = lease_record(lease)
+if not record or record.state ~= 'offered' then return { 'gone' } end
+local expires = int(now_ms + tonumber(record.ttl))
+call('HSET', P .. 'lease:' .. lease, 'state', 'held', 'granted', int(now_ms), 'expires', expires)
+call('HSET', P .. 'unit:' .. record.unit, 'state', 'held')
+call('ZREM', P .. 'offers', lease)
+call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
+call('ZADD', P .. 'holder:' .. record.caller .. '/' .. record.holder, string.match(lease, '#(.*)$'), lease)
+event('granted', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'caller', record.caller, 'ticket',
+  record.ticket, 'priority', record.priority, 'ttl', record.ttl, 'expires', expires, 'metadata', record.metadata,
+  'coordinator', record.coordinator, 'selector', record.selector, 'score', record.score)
+tell_coordinator(record.coordinator, { 'granted', record.ticket, lease, record.token, record.ttl, record.beat })
+save_clock()
+send_mail()
+return { 'held' }

@@ -1,0 +1,20 @@
+-- Cordon: a host's units are offered to nobody (or again), leases stand.
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 host, 2 "1" or "0", 3 by, 4 why
+-- returns {"ok"} | {"unknown-host"}
+local host = ARGV[1]
+local record = host_record(host)
+if record.instance == '' then return { 'unknown-host' } end
+call('HSET', P .. 'host:' .. host, 'cordoned', ARGV[2])
+record.cordoned = ARGV[2]
+for id in string.gmatch(record.units, '%S+') do
+  local unit = unit_record(id)
+  if unit and unit.state == 'free' then
+    take_from_free(unit)
+    settle(unit)
+  end
+end
+event(ARGV[2] == '1' and 'cordoned' or 'uncordoned', 'host', host, 'by', ARGV[3], 'why', ARGV[4])
+save_clock()
+send_mail()
+return { 'ok' }

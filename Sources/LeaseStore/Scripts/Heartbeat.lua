@@ -1,0 +1,73 @@
+-- Heartbeat: an agent registers and says what it knows of every unit; the difference is mended (design §6).
+-- The agent's word wins, except where a word about that very lease (released, cancelled, revoked) is waiting for it.
+-- uses: Keys Clock Events Mail Match Compare
+-- ARGV 1 host, 2 instance, 3 session, 4 predecessor or "", 5 "1" for the first of a session, 6 address, 7 version,
+-- 8 labels as ",name=value,", 9 presence ms, 10 number of units, then for each unit: unit, kind, vram, type, details,
+-- highest fencing, state (free, resting, confirming, held, ending), and for the last three: lease, token hash,
+-- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata
+-- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"}
+local host, instance, session, first = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
+SELF = host
+local record = host_record(host)
+local before, units_before = record.instance, record.units
+if before ~= '' and before ~= instance then
+  if call('EXISTS', P .. 'succeeded:' .. instance) == 1 then return { 'stale-session' } end
+  local presence = call('ZSCORE', P .. 'hosts', host)
+  if presence and tonumber(presence) > now_ms and before ~= ARGV[4] then return { 'host-in-use', before } end
+  call('SET', P .. 'succeeded:' .. before, host, 'EX', 86400)
+elseif before == instance and tonumber(record.session) > tonumber(session) then
+  return { 'stale-session' }
+end
+
+local reports, ids, static, at = {}, {}, { ARGV[6], ARGV[7], ARGV[8] }, 11
+for _ = 1, tonumber(ARGV[10]) do
+  local report = { id = ARGV[at], kind = ARGV[at + 1], vram = ARGV[at + 2], type = ARGV[at + 3], details = ARGV[at + 4],
+    fencing = tonumber(ARGV[at + 5]), state = ARGV[at + 6] }
+  for i = 0, 4 do static[#static + 1] = ARGV[at + i] end
+  at = at + 7
+  if report.state ~= 'free' and report.state ~= 'resting' then
+    report.lease, report.token, report.remaining = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+    report.terms = { token = report.token }
+    for i = 1, 9 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
+    at = at + 12
+  end
+  fence = math.max(fence, report.fencing)
+  reports[#reports + 1] = report
+  ids[#ids + 1] = report.id
+end
+
+local print = redis.sha1hex(table.concat(static, '\31'))
+local changed = before ~= instance or call('HGET', P .. 'host:' .. host, 'print') ~= print
+record.instance, record.session, record.suspect, record.units = instance, session, '', table.concat(ids, ' ')
+call('HSET', P .. 'host:' .. host, 'instance', instance, 'session', session, 'address', ARGV[6], 'version', ARGV[7],
+  'labels', ARGV[8], 'suspect', '', 'units', record.units, 'print', print)
+call('ZADD', P .. 'hosts', now_ms + tonumber(ARGV[9]), host)
+local was_lost = call('ZREM', P .. 'lost', host) == 1
+
+local marks = read_marks(host, reports)
+local present = {}
+for _, report in ipairs(reports) do
+  present[report.id] = true
+  local unit = unit_record(report.id)
+  if changed or not unit then
+    call('HSET', P .. 'unit:' .. report.id, 'host', host, 'kind', report.kind, 'vram', report.vram, 'type', report.type,
+      'details', report.details, 'labels', ARGV[8])
+    if unit and unit.state == 'free' then
+      take_from_free(unit)
+      call('HSET', P .. 'unit:' .. report.id, 'state', 'unheard')
+    end
+    unit = unit_record(report.id)
+  end
+  compare(unit, report, marks[report.lease or ''], first)
+end
+for id in string.gmatch(units_before, '%S+') do
+  if not present[id] then forget_unit(id) end
+end
+if changed then
+  event('registered', 'host', host)
+elseif was_lost then
+  event('host-back', 'host', host)
+end
+save_clock()
+send_mail()
+return { 'heard', own_mail() }

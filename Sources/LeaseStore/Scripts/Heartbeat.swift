@@ -1,0 +1,78 @@
+import LeaseModel
+import RedisClient
+
+/// An agent's whole table, with who it is (design §6).
+package struct AgentHeartbeat: Equatable, Sendable {
+    package var origin: AgentOrigin
+    /// The instance that the journal names, whose presence need not lapse first.
+    package var predecessor: InstanceID?
+    /// The first of its session.
+    package var isFirst: Bool
+    /// Where the agent's own HTTP (verify) is found, or empty.
+    package var address: String
+    package var version: String
+    package var labels: [String: String]
+    package var units: [UnitReport]
+
+    package init(
+        origin: AgentOrigin, predecessor: InstanceID?, isFirst: Bool, address: String, version: String,
+        labels: [String: String], units: [UnitReport]
+    ) {
+        self.origin = origin
+        self.predecessor = predecessor
+        self.isFirst = isFirst
+        self.address = address
+        self.version = version
+        self.labels = labels
+        self.units = units
+    }
+}
+
+package enum HeartbeatOutcome: Equatable, Sendable {
+    case heard([AgentMessage])
+    /// Another instance is live under this host id.
+    case hostInUse(InstanceID)
+    case staleSession
+}
+
+extension LeaseStore {
+    /// Registers a host and compares its table with the record (design §6).
+    package func heartbeat(_ heartbeat: AgentHeartbeat) async throws(StoreError) -> HeartbeatOutcome {
+        var arguments = heartbeat.origin.arguments
+        let labels = heartbeat.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)," }.joined()
+        arguments += [
+            .text(heartbeat.predecessor?.text ?? ""), .text(heartbeat.isFirst ? "1" : "0"), .text(heartbeat.address),
+            .text(heartbeat.version), .text(labels.isEmpty ? "" : "," + labels),
+            .integer(Limits.hostPresence.milliseconds), .integer(Int64(heartbeat.units.count)),
+        ]
+        for unit in heartbeat.units { Self.append(unit, to: &arguments) }
+        let answer = try await run(ScriptLibrary.heartbeat, arguments)
+        switch answer.word {
+        case "heard": return .heard(Inbox.ownMail(answer.bytes(1)))
+        case "host-in-use": return .hostInUse(InstanceID(answer.text(1)))
+        case "stale-session": return .staleSession
+        default: throw answer.notUnderstood
+        }
+    }
+
+    private static func append(_ report: UnitReport, to arguments: inout [RedisArgument]) {
+        let unit = report.properties
+        arguments += [
+            .text(unit.unit.text), .text(unit.kind.rawValue), .integer(Int64(unit.memoryMB)), .text(unit.deviceType),
+            .text(unit.details), .integer(report.highestFencing.value),
+        ]
+        let word: String
+        let held: HeldLease?
+        switch report.state {
+        case .free: (word, held) = ("free", nil)
+        case .resting: (word, held) = ("resting", nil)
+        case .confirming(let lease): (word, held) = ("confirming", lease)
+        case .held(let lease): (word, held) = ("held", lease)
+        case .ending(let lease): (word, held) = ("ending", lease)
+        }
+        arguments.append(.text(word))
+        guard let held else { return }
+        arguments += [.text(held.lease.text), .text(held.token.text), .integer(held.remaining.milliseconds)]
+        arguments += held.terms.fields.map { .text($0) }
+    }
+}

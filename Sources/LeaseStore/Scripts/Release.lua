@@ -1,0 +1,33 @@
+-- Release: a holder gives its lease back; the unit is matched again in the same script (design §4.4).
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 "token", 2 lease, 3 token hash, 4 by  |  1 "holder", 2 caller, 3 holder, 4 by, 5 kind
+-- returns {"released", n} | {"not-held"} | {"marked"}
+local lease, record
+if ARGV[1] == 'token' then
+  lease = ARGV[2]
+  record = lease_record(lease)
+  if not record then
+    -- Unknown here is not ended at the agent: a word is left for its next heartbeat (design §6).
+    local marks = P .. 'ended:' .. host_of(lease)
+    if call('HLEN', marks) < 10000 then
+      mark_ended(lease, ARGV[3], 'released')
+      call('EXPIRE', marks, 900)
+    end
+    local heard = call('ZSCORE', P .. 'hosts', host_of(lease))
+    return { heard and 'not-held' or 'marked' }
+  end
+  if record.token ~= ARGV[3] or record.state == 'offered' then return { 'not-held' } end
+else
+  for _, id in ipairs(call('ZRANGE', P .. 'holder:' .. ARGV[2] .. '/' .. ARGV[3], 0, -1)) do
+    local found = lease_record(id)
+    if found and call('HGET', P .. 'unit:' .. found.unit, 'kind') == ARGV[5] then
+      lease, record = id, found
+      break
+    end
+  end
+  if not record then return { 'not-held' } end
+end
+give_back(lease, record, 'released', ARGV[4])
+save_clock()
+send_mail()
+return { 'released', 1 }

@@ -1,0 +1,22 @@
+-- Renew: passes a holder's renewal on to the agent, which alone moves the deadline (design §4.3). A lease that is not
+-- known here is the agent's to judge as well.
+-- uses: Keys Clock Events Mail Match
+-- ARGV 1 lease, 2 token hash, 3 nonce, 4 coordinator
+-- returns {"asked"} | {"gone", reason, by} | {"wrong-token"} | {"unheard"}
+local lease = ARGV[1]
+local record = lease_record(lease)
+if record then
+  if record.token ~= ARGV[2] or record.state == 'offered' then return { 'wrong-token' } end
+  if record.state == 'ending' then return { 'gone', record.reason, record.by } end
+else
+  local gone = call('GET', P .. 'gone:' .. lease)
+  if gone then
+    local reason, by = string.match(gone, '^(.-)\31(.*)$')
+    return { 'gone', reason, by }
+  end
+end
+local presence = call('ZSCORE', P .. 'hosts', host_of(lease))
+if not presence or tonumber(presence) < now_ms then return { 'unheard' } end
+tell_agent(host_of(lease), { 'renew', lease, ARGV[2], '', ARGV[3], ARGV[4] })
+send_mail()
+return { 'asked' }

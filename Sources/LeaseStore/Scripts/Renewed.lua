@@ -1,0 +1,22 @@
+-- Renewed: the agent has moved a lease's deadline, or refuses to; the word goes on to the coordinator that asked, also
+-- where Redis has lost the lease: the agent is the authority (design §4.3).
+-- uses: Keys Clock Events Mail Session Match
+-- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 nonce, 6 coordinator, 7 token hash, 8 ttl ms, 9 reason of refusal or ""
+-- returns {"ok"} | {"unknown-host"} | {"stale-session"}
+local trouble = session_trouble()
+if trouble == 'stale-session' then return { trouble } end
+local lease = ARGV[4]
+if ARGV[9] ~= '' then
+  tell_coordinator(ARGV[6], { 'renewal-refused', lease, ARGV[5], ARGV[9] })
+else
+  local record = lease_record(lease)
+  if record and record.state == 'held' then
+    local expires = int(now_ms + tonumber(ARGV[8]))
+    call('HSET', P .. 'lease:' .. lease, 'token', ARGV[7], 'expires', expires)
+    event('renewed', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'expires', expires)
+    save_clock()
+  end
+  tell_coordinator(ARGV[6], { 'renewed', lease, ARGV[5], ARGV[8] })
+end
+send_mail()
+return { trouble or 'ok' }

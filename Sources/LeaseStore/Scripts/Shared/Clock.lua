@@ -1,0 +1,20 @@
+-- Clock: the pool clock and the fencing counter, one read and one write a script (design §3).
+-- uses: Keys
+local now, offset, fence
+do
+  local time = call('TIME')
+  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence')
+  local last = tonumber(saved[1]) or 0
+  offset, fence = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
+  now = time[1] * 1000000 + time[2] + offset
+  if now <= last then -- TIME went back, or two scripts met in one microsecond
+    offset = offset + last + 1 - now
+    now = last + 1
+  end
+end
+local now_ms = math.floor(now / 1000)
+local function next_fence()
+  fence = math.max(fence + 1, now)
+  return fence
+end
+local function save_clock() call('HSET', KEYS[1], 'last', int(now), 'offset', int(offset), 'fence', int(fence)) end

@@ -1,0 +1,148 @@
+-- Compare: one unit as its agent reports it against the record here (design §6).
+-- uses: Keys Clock Events Mail Match
+
+-- The words that wait for this agent about leases it still reports; all others it has heard.
+local function read_marks(host, reports)
+  local key, found = P .. 'ended:' .. host, {}
+  if call('EXISTS', key) == 0 then return found end
+  for _, report in ipairs(reports) do
+    local mark = report.lease and call('HGET', key, report.lease)
+    if mark then found[report.lease] = mark end
+  end
+  call('DEL', key)
+  for lease, mark in pairs(found) do call('HSET', key, lease, mark) end
+  return found
+end
+
+-- Takes away what the record has on this unit, since its agent knows better. The ticket of an offer goes back.
+local function drop_record(unit, lease, record, why)
+  unit.lease, unit.state = '', 'unheard'
+  call('HSET', P .. 'unit:' .. unit.id, 'state', 'unheard', 'lease', '')
+  if record.state == 'offered' then
+    withdraw(lease, record, 'withdrawn')
+    requeue(record)
+  else
+    local reason = record.state == 'ending' and record.reason or 'lost'
+    remove_lease(lease, record)
+    remember_gone(lease, reason, record.by)
+    lease_event(reason, lease, record, 'unheard', record.by, why)
+  end
+end
+
+-- Writes a confirmed lease that is missing here, from the agent's word. False where its ticket has been answered by another.
+local function restore(unit, report)
+  local terms, lease = report.terms, report.lease
+  local names = { 'lease', 'selector', 'coordinator' }
+  local known = fields(names, call('HMGET', P .. 'ticket:' .. terms.ticket, unpack(names)))
+  local other = known.lease ~= '' and known.lease ~= lease and lease_record(known.lease) or nil
+  if other and other.state ~= 'offered' then return false end
+  if other then
+    withdraw(known.lease, other, 'withdrawn')
+    terms.coordinator = other.coordinator
+    local freed = unit_record(other.unit)
+    if freed and freed.lease == known.lease then settle(freed) end
+  elseif known.selector ~= '' and known.lease == '' then
+    dequeue(terms.ticket, known.selector)
+    terms.coordinator = known.coordinator
+  end
+  call('SREM', P .. 'waiting:' .. terms.coordinator, terms.ticket)
+  take_from_free(unit)
+  local state = report.state == 'ending' and 'ending' or 'held'
+  local record = { 'state', state, 'unit', unit.id, 'granted', int(now_ms + report.remaining - tonumber(terms.ttl)),
+    'expires', int(now_ms + report.remaining) }
+  for _, name in ipairs(terms_names) do
+    record[#record + 1] = name
+    record[#record + 1] = terms[name]
+  end
+  call('HSET', P .. 'lease:' .. lease, unpack(record))
+  call('DEL', P .. 'ticket:' .. terms.ticket)
+  call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
+  call('HSET', P .. 'unit:' .. unit.id, 'state', state, 'lease', lease)
+  call('ZADD', P .. 'holder:' .. terms.caller .. '/' .. terms.holder, string.match(lease, '#(.*)$'), lease)
+  event('restored', 'unit', unit.id, 'lease', lease, 'holder', terms.holder, 'caller', terms.caller, 'ticket', terms.ticket,
+    'priority', terms.priority, 'ttl', terms.ttl, 'expires', int(now_ms + report.remaining), 'metadata', terms.metadata,
+    'coordinator', terms.coordinator, 'selector', terms.selector, 'score', terms.score, 'state', state)
+  tell_coordinator(terms.coordinator, { 'held', terms.ticket, lease })
+  return true
+end
+
+-- The same lease on both sides.
+local function agree(unit, report, record)
+  local key = P .. 'lease:' .. report.lease
+  local expires = now_ms + report.remaining
+  call('HSET', key, 'token', report.token, 'expires', int(expires))
+  if record.state == 'offered' then
+    call('HSET', key, 'state', 'held', 'granted', int(expires - tonumber(record.ttl)))
+    call('HSET', P .. 'unit:' .. unit.id, 'state', 'held')
+    call('ZREM', P .. 'offers', report.lease)
+    call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
+    call('ZADD', P .. 'holder:' .. record.caller .. '/' .. record.holder, string.match(report.lease, '#(.*)$'), report.lease)
+    event('restored', 'unit', unit.id, 'lease', report.lease, 'holder', record.holder, 'caller', record.caller, 'ticket',
+      record.ticket, 'priority', record.priority, 'ttl', record.ttl, 'expires', int(expires), 'metadata', record.metadata,
+      'coordinator', record.coordinator, 'selector', record.selector, 'score', record.score, 'state', 'held')
+    tell_coordinator(record.coordinator, { 'held', record.ticket, report.lease })
+  elseif record.state == 'ending' and report.state ~= 'ending' then
+    tell_agent(unit.host, { 'revoke', report.lease, record.reason, record.by, record.why })
+  elseif record.state == 'held' and report.state == 'ending' then
+    call('HSET', key, 'state', 'ending')
+    call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
+  end
+end
+
+local function compare(unit, report, mark, first)
+  local lease = unit.lease
+  local record = lease ~= '' and lease_record(lease) or nil
+  if report.state == 'free' or report.state == 'resting' then
+    if record and record.state == 'offered' and report.state == 'free' then
+      local message = { 'offer', lease, record.token, record.beat, '', '' }
+      for i = 1, 9 do message[#message + 1] = record[terms_names[i]] end
+      return tell_agent(unit.host, message)
+    end
+    if record then drop_record(unit, lease, record, 'its agent does not have it') end
+    if report.state == 'resting' then
+      take_from_free(unit)
+      return set_state(unit, 'resting')
+    end
+    if unit.state ~= 'free' then settle(unit) end
+    return
+  end
+  if mark then
+    local token, reason = string.match(mark, '^(.-)\31(.*)$')
+    if token == report.token or token == '*' then
+      tell_agent(unit.host, { 'end', report.lease, token, reason })
+      if record and lease == report.lease then
+        if record.state == 'ending' then return end
+        drop_record(unit, lease, record, 'its early end came late')
+      end
+      if unit.lease == '' and unit.state ~= 'free' then settle(unit, { report.lease, report.token }) end
+      return
+    end
+  end
+  if report.state == 'confirming' then
+    if not first then return end
+    if record and lease == report.lease and record.state == 'offered' then
+      drop_record(unit, lease, record)
+      unit = unit_record(unit.id)
+      if unit.lease == '' then settle(unit) end
+      return
+    end
+    tell_agent(unit.host, { 'confirmed', report.lease })
+  end
+  if record and lease == report.lease then return agree(unit, report, record) end
+  if record then drop_record(unit, lease, record, 'its agent has another lease') end
+  if not restore(unit, report) then
+    tell_agent(unit.host, { 'end', report.lease, report.token, 'duplicate' })
+    unit = unit_record(unit.id)
+    if unit.lease == '' and unit.state ~= 'free' then settle(unit, { report.lease, report.token }) end
+  end
+end
+
+-- A unit that its agent has no more.
+local function forget_unit(id)
+  local unit = unit_record(id)
+  if not unit then return end
+  take_from_free(unit)
+  local record = unit.lease ~= '' and lease_record(unit.lease)
+  if record then drop_record(unit, unit.lease, record, 'the device is gone') end
+  call('DEL', P .. 'unit:' .. id)
+end

@@ -1,0 +1,10 @@
+-- Keys: every key of a pool begins with the prefix of KEYS[1] = lh:{POOL}:clock.
+-- Numbers above 10^14 lose digits in Lua's own conversion to text: they pass through int().
+local P = string.sub(KEYS[1], 1, -6)
+local call = redis.call
+local function int(number) return string.format('%.0f', number) end
+local function fields(names, values)
+  local record = {}
+  for i = 1, #names do record[names[i]] = values[i] or '' end
+  return record
+end

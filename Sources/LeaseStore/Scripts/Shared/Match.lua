@@ -1,0 +1,237 @@
+-- Match: who gets a unit, and the moves of tickets and leases that every state change is made of (design §3, §4).
+-- uses: Keys Clock Events Mail
+local OFFER_WINDOW_MS = 2000
+local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'token' }
+local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
+  'token', 'state', 'unit', 'reason', 'by', 'why', 'beat' }
+local function lease_record(lease)
+  local record = fields(lease_names, call('HMGET', P .. 'lease:' .. lease, unpack(lease_names)))
+  return record.state ~= '' and record or nil
+end
+local unit_names = { 'host', 'kind', 'vram', 'type', 'labels', 'state', 'lease' }
+local function unit_record(unit)
+  local record = fields(unit_names, call('HMGET', P .. 'unit:' .. unit, unpack(unit_names)))
+  record.id = unit
+  return record.kind ~= '' and record or nil
+end
+local function host_of(lease) return string.match(lease, '^([^/]*)/') or '' end
+local function unit_of(lease) return string.match(lease, '^([^#]*)#') or '' end
+
+local function meets(unit, selector)
+  local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
+  local kind = unit.kind
+  if base ~= kind .. '/any' and base ~= kind .. '/host=' .. unit.host and base ~= kind .. '/unit=' .. unit.id then
+    return false
+  end
+  for name, value in string.gmatch(conditions, '([^=&]+)=([^&]*)') do
+    if name == 'vram' then
+      if (tonumber(unit.vram) or 0) < tonumber(value) then return false end
+    elseif name == 'type' then
+      if unit.type ~= value then return false end
+    elseif not string.find(unit.labels, ',' .. string.sub(name, 7) .. '=' .. value .. ',', 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
+local function free_set(unit) return P .. 'free:' .. unit.kind, P .. 'free:' .. unit.kind .. '/host=' .. unit.host end
+local function take_from_free(unit)
+  local all, own = free_set(unit)
+  call('ZREM', all, unit.id)
+  call('ZREM', own, unit.id)
+end
+
+-- A free unit that this selector takes, the smallest that fits; nil where none is free.
+local function free_unit(selector)
+  local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
+  local kind, scope = string.match(base, '^([^/]*)/(.*)$')
+  local unit = string.match(scope, '^unit=(.*)$')
+  if unit then
+    if not call('ZSCORE', P .. 'free:' .. kind, unit) then return nil end
+    local record = unit_record(unit)
+    return record and meets(record, selector) and record or nil
+  end
+  local set = P .. 'free:' .. kind .. (scope == 'any' and '' or '/' .. scope)
+  if conditions == '' then
+    local first = call('ZRANGE', set, 0, 0)[1]
+    return first and unit_record(first)
+  end
+  local least, from = string.match('&' .. conditions, '&vram=(%d+)') or '-inf', 0
+  while true do
+    local page = call('ZRANGEBYSCORE', set, least, '+inf', 'LIMIT', from, 64)
+    for _, id in ipairs(page) do
+      local record = unit_record(id)
+      if record and meets(record, selector) then return record end
+    end
+    if #page < 64 then return nil end
+    from = from + 64
+  end
+end
+
+local function enqueue(ticket, selector, score)
+  call('ZADD', P .. 'queue:' .. selector, score, ticket)
+  call('SADD', P .. 'queues', selector)
+  if string.find(selector, '?', 1, true) then call('SADD', P .. 'conditional', selector) end
+end
+local function dequeue(ticket, selector)
+  local queue = P .. 'queue:' .. selector
+  call('ZREM', queue, ticket)
+  if call('EXISTS', queue) == 0 then
+    call('SREM', P .. 'queues', selector)
+    if string.find(selector, '?', 1, true) then call('SREM', P .. 'conditional', selector) end
+  end
+end
+
+local function first_waiter(unit)
+  local best, best_score, best_queue
+  local function look(selector)
+    local head = call('ZRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')
+    if head[1] then
+      local score = tonumber(head[2])
+      if not best or score < best_score or (score == best_score and head[1] < best) then
+        best, best_score, best_queue = head[1], score, selector
+      end
+    end
+  end
+  look(unit.kind .. '/any')
+  look(unit.kind .. '/host=' .. unit.host)
+  look(unit.kind .. '/unit=' .. unit.id)
+  for _, selector in ipairs(call('SMEMBERS', P .. 'conditional')) do
+    if meets(unit, selector) then look(selector) end
+  end
+  return best, best_queue
+end
+
+-- `terms` has terms_names; `after` is {lease, token} of the release that made room, or nil.
+local function offer(unit, terms, after)
+  local fencing = int(next_fence())
+  local lease = unit.id .. '#' .. fencing
+  local beat = call('HGET', P .. 'beats', terms.coordinator) or ''
+  local message = { 'offer', lease, terms.token, beat, after and after[1] or '', after and after[2] or '' }
+  local record = { 'state', 'offered', 'unit', unit.id, 'beat', beat }
+  for i = 1, #terms_names do
+    record[#record + 1] = terms_names[i]
+    record[#record + 1] = terms[terms_names[i]]
+    if i < #terms_names then message[#message + 1] = terms[terms_names[i]] end
+  end
+  call('HSET', P .. 'lease:' .. lease, unpack(record))
+  call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
+  call('HSET', P .. 'unit:' .. unit.id, 'state', 'offered', 'lease', lease)
+  call('ZADD', P .. 'offers', now_ms + OFFER_WINDOW_MS, lease)
+  unit.state, unit.lease = 'offered', lease
+  event('offered', 'unit', unit.id, 'lease', lease, 'ticket', terms.ticket, 'holder', terms.holder, 'coordinator',
+    terms.coordinator, 'priority', terms.priority, 'ttl', terms.ttl)
+  tell_agent(unit.host, message)
+  return lease
+end
+
+local function ticket_terms(ticket)
+  local terms = fields(terms_names, call('HMGET', P .. 'ticket:' .. ticket, unpack(terms_names)))
+  terms.ticket = ticket
+  return terms
+end
+
+local function set_state(unit, state)
+  if unit.state == state and unit.lease == '' then return end
+  call('HSET', P .. 'unit:' .. unit.id, 'state', state, 'lease', '')
+  event('unit-state', 'unit', unit.id, 'state', state)
+  unit.state, unit.lease = state, ''
+end
+
+-- The unit is free: offer it to the first waiter, or put it among the free.
+local function settle(unit, after)
+  local host = host_record(unit.host)
+  if host.suspect == '1' or host.instance == '' then return set_state(unit, 'unheard') end
+  if host.cordoned ~= '1' then
+    local ticket, queue = first_waiter(unit)
+    if ticket then
+      dequeue(ticket, queue)
+      return offer(unit, ticket_terms(ticket), after)
+    end
+    local all, own = free_set(unit)
+    call('ZADD', all, unit.vram, unit.id)
+    call('ZADD', own, unit.vram, unit.id)
+  end
+  call('HSET', P .. 'unit:' .. unit.id, 'state', 'free', 'lease', '')
+  if unit.state == 'unheard' or unit.state == 'resting' then event('unit-state', 'unit', unit.id, 'state', 'free') end
+  unit.state, unit.lease = 'free', ''
+end
+
+-- Takes the record of a lease away; what becomes of its unit and ticket is the caller's to say.
+local function remove_lease(lease, record)
+  call('DEL', P .. 'lease:' .. lease)
+  if record.state == 'offered' then
+    call('ZREM', P .. 'offers', lease)
+    call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
+  else
+    call('ZREM', P .. 'holder:' .. record.caller .. '/' .. record.holder, lease)
+  end
+  if call('HGET', P .. 'ticket:' .. record.ticket, 'lease') == lease then call('DEL', P .. 'ticket:' .. record.ticket) end
+end
+
+local function lease_event(kind, lease, record, state, by, why)
+  event(kind, 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'ticket', record.ticket, 'state', state,
+    'by', by or '', 'why', why or '')
+end
+
+-- Queues the ticket of an offer that came to nothing again, with its old score, and looks for another free unit.
+local function requeue(record)
+  local ticket, terms = record.ticket, { 'lease', '' }
+  for _, name in ipairs(terms_names) do
+    terms[#terms + 1] = name
+    terms[#terms + 1] = record[name]
+  end
+  call('HSET', P .. 'ticket:' .. ticket, unpack(terms))
+  call('SADD', P .. 'waiting:' .. record.coordinator, ticket)
+  enqueue(ticket, record.selector, record.score)
+  event('requeued', 'ticket', ticket, 'holder', record.holder, 'caller', record.caller, 'selector', record.selector,
+    'priority', record.priority, 'score', record.score, 'coordinator', record.coordinator, 'ttl', record.ttl)
+  local unit = free_unit(record.selector)
+  if unit then
+    take_from_free(unit)
+    settle(unit)
+  end
+end
+
+-- The word about an early end: kept for the agent's next heartbeat, in case the message is lost (design §6).
+local function mark_ended(lease, token, reason)
+  call('HSET', P .. 'ended:' .. host_of(lease), lease, token .. '\31' .. reason)
+end
+local function remember_gone(lease, reason, by)
+  call('SET', P .. 'gone:' .. lease, reason .. '\31' .. (by or ''), 'EX', 900)
+end
+
+-- A confirmed lease given back before its time: tells the agent, frees the unit.
+local function give_back(lease, record, reason, by)
+  mark_ended(lease, record.token, reason)
+  tell_agent(host_of(lease), { 'end', lease, record.token, reason })
+  if record.state == 'ending' then return end -- the agent says when its processes are gone
+  remove_lease(lease, record)
+  lease_event(reason, lease, record, 'free', by)
+  local unit = unit_record(record.unit)
+  if unit and unit.lease == lease then settle(unit, { lease, record.token }) end
+end
+
+-- An offer taken back before it was confirmed. The ticket is not queued again here.
+-- The mark tells a late confirm's session that Redis has not merely lost it.
+local function withdraw(lease, record, reason)
+  mark_ended(lease, record.token, 'withdrawn')
+  remove_lease(lease, record)
+  tell_agent(host_of(lease), { 'end', lease, record.token, 'withdrawn' })
+  lease_event(reason, lease, record, 'free')
+end
+
+-- Nothing of this host is offered before it has spoken again.
+local function suspect(host)
+  call('HSET', P .. 'host:' .. host, 'suspect', '1')
+  local record = host_record(host)
+  record.suspect = '1'
+  for id in string.gmatch(record.units, '%S+') do
+    local unit = unit_record(id)
+    if unit and unit.state == 'free' then
+      take_from_free(unit)
+      set_state(unit, 'unheard')
+    end
+  end
+end
