@@ -151,6 +151,11 @@ enum Name {
     }
 
     static func hasControlCharacter(_ text: String) -> Bool {
-        text.unicodeScalars.contains { $0.value < 0x20 || ($0.value >= 0x7f && $0.value < 0xa0) || $0.value == 0x2028 || $0.value == 0x2029 }
+        text.unicodeScalars.contains { scalar in
+            switch scalar.value {
+            case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: true
+            default: false
+            }
+        }
     }
 }

@@ -22,7 +22,8 @@ extension LeaseStore {
         try await run(
             ScriptLibrary.renewed,
             origin.arguments + [
-                .text(lease.text), .text(nonce), .text(coordinator.text), .text(""), .integer(0), .text(reason.rawValue),
+                .text(lease.text), .text(nonce), .text(coordinator.text), .text(""), .integer(0),
+                .text(reason.rawValue),
             ]
         ).wordOutcome()
     }

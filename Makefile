@@ -1,0 +1,41 @@
+# Leasehold. `make` alone prints this help.
+
+SWIFT ?= swift
+UP ?=
+SEEDS ?= 2000
+MINUTES ?= 10
+
+.PHONY: help deps test-deps build release up test lint format model simulate chaos bench clean
+
+help: ## print this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+deps: ## install the Debian packages that running needs (or name them)
+	@scripts/deps run
+
+test-deps: ## the same for the tests
+	@scripts/deps test
+
+build: deps ## build everything for debugging
+	$(SWIFT) build
+
+release: deps ## build the programs for use
+	$(SWIFT) build -c release --product leasehold
+	$(SWIFT) build -c release --product leasehold-agent
+	$(SWIFT) build -c release --product leasehold-coordinator
+	$(SWIFT) build -c release --product leasehold-probe
+
+up: release ## run it all on this machine: private Redis, agent, coordinator (UP="--listen 127.0.0.1:9090" for options)
+	@exec .build/release/leasehold up $(UP)
+
+test: test-deps ## build and pass all tests
+	scripts/test
+
+lint: ## check the format, in seconds
+	$(SWIFT) format lint -s -r Sources Tests
+
+format: ## mend the format
+	$(SWIFT) format -i -r Sources Tests
+
+clean: ## remove what was built
+	$(SWIFT) package clean
