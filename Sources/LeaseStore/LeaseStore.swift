@@ -6,15 +6,26 @@ import RedisClient
 /// Every function throws `StoreError`. After `.unavailable` the script may or may not have run; nothing is repeated
 /// here. Cancelling the calling task does not take a script back that has been sent.
 package struct LeaseStore: Sendable {
+    /// Runs one script with its keys and arguments.
+    package typealias Runner =
+        @Sendable (RedisScript, [String], [RedisArgument]) async throws(RedisError) -> RedisReply
+
     package let pool: PoolID
-    let client: RedisClient
+    let evaluate: Runner
     let keys: Keys
     let aging: Aging
 
     package init(client: RedisClient, pool: PoolID, aging: Aging = .standard) {
-        self.client = client
+        self.init(pool: pool, aging: aging) { (script, keys, arguments) async throws(RedisError) in
+            try await client.evaluate(script, keys: keys, arguments: arguments)
+        }
+    }
+
+    /// A store whose scripts go through `evaluate`, on their way to a real Redis: the simulator sets their clock there.
+    package init(pool: PoolID, aging: Aging = .standard, evaluate: @escaping Runner) {
         self.pool = pool
         self.aging = aging
+        self.evaluate = evaluate
         self.keys = Keys(pool)
     }
 
@@ -29,16 +40,13 @@ package struct LeaseStore: Sendable {
 
     /// Runs a script with the pool's first key.
     func run(_ script: RedisScript, _ arguments: [RedisArgument]) async throws(StoreError) -> Answer {
-        do {
-            let reply = try await client.evaluate(script, keys: [keys.clock], arguments: arguments)
-            return try Answer(script, reply)
-        } catch let error as RedisError {
-            throw StoreError(error)
-        } catch let error as StoreError {
-            throw error
+        let reply: RedisReply
+        do throws(RedisError) {
+            reply = try await evaluate(script, [keys.clock], arguments)
         } catch {
-            throw StoreError(kind: .failed, message: "\(error)")
+            throw StoreError(error)
         }
+        return try Answer(script, reply)
     }
 }
 
