@@ -21,7 +21,7 @@ package enum Inbox {
     /// An entry of the event stream, or nil where its type is of a later version.
     package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
         var fields: [String: String] = [:]
-        for (name, value) in entry.fields { fields[name] = value }
+        for field in entry.fields { fields[field.name] = String(decoding: field.value, as: UTF8.self) }
         guard let type = fields.removeValue(forKey: "type"), let kind = PoolEvent.Kind(rawValue: type),
             let at = fields.removeValue(forKey: "at").flatMap({ Int64($0) })
         else { return nil }

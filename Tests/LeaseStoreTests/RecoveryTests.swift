@@ -1,0 +1,210 @@
+import LeaseModel
+import LeaseStore
+import TestSupport
+import Testing
+
+@Suite struct `What Redis forgets, the others tell it again` {
+    @Test func `a held lease is restored from the agent's heartbeat, and nothing is granted before`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            _ = try await pool.ask("t2")
+            try await pool.redis.flushAll()
+            #expect(try await pool.beat(tickets: ["t2"]).unknown == [TicketID("t2")])
+            #expect(try await pool.store.confirm(pool.origin(), lease) == .unknownHost)
+            guard case .queued = try await pool.ask("t2", resume: .again(score: 7)) else { throw NoLease(ticket: "t2") }
+            try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
+            #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.queue() == ["t2"])
+            #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .released(1))
+            let next = try await pool.requireLease(of: "t2")
+            #expect(next.fencing > lease.fencing)
+        }
+    }
+
+    @Test func `a ticket that is asked for again after a loss finds its lease when the agent has spoken`() async throws
+    {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            _ = try await pool.ask("t1", resume: .again(score: 7))
+            try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
+            #expect(try await pool.queue() == [])
+            #expect(try await pool.coordinatorMessages("c1", atLeast: 2).last == .held(TicketID("t1"), lease))
+            let beat = try await pool.beat(tickets: ["t1"])
+            #expect(beat.held == [BeatOutcome.Held(ticket: TicketID("t1"), lease: lease)])
+        }
+    }
+
+    @Test func `a release that Redis could not place ends the lease at its agent's next heartbeat`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .marked)
+            let held = try pool.held(lease, ticket: "t1")
+            #expect(
+                try await pool.heartbeat([pool.report("h1/0", .held(held))], first: false)
+                    == .heard([.end(lease, TokenHash("hash-t1"), .released)]))
+        }
+    }
+
+    @Test func `a mark given with an earlier token ends nothing`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            _ = try await pool.store.release(lease, token: TokenHash("earlier"), by: "")
+            let held = try pool.held(lease, ticket: "t1")
+            #expect(try await pool.heartbeat([pool.report("h1/0", .held(held))], first: false) == .heard([]))
+            #expect(try await pool.lease(of: "t1") == lease)
+        }
+    }
+
+    @Test func `the release of a lease is repeated to an agent that missed it`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            _ = try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "")
+            let held = try pool.held(lease, ticket: "t1")
+            #expect(
+                try await pool.heartbeat([pool.report("h1/0", .held(held))], first: false)
+                    == .heard([.end(lease, TokenHash("hash-t1"), .released)]))
+            #expect(try await pool.heartbeat([pool.report("h1/0")], first: false) == .heard([]))
+            #expect(try await pool.state(of: "h1/0") == .free)
+        }
+    }
+
+    @Test func `a unit that its agent calls free is free`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            #expect(try await pool.state(of: "h1/0") == .free)
+            #expect(
+                try await pool.store.renew(
+                    lease, token: TokenHash("hash-t1"), nonce: "n", coordinator: pool.coordinator)
+                    == .gone(.lost, by: ""))
+        }
+    }
+
+    @Test func `a resting unit is offered to nobody`() async throws {
+        try await withPool { pool in
+            _ = try await pool.ask("t1")
+            try await pool.heartbeat([pool.report("h1/0", .resting)], origin: pool.origin(session: 2))
+            #expect(try await pool.queue() == ["t1"])
+            #expect(try await pool.state(of: "h1/0") == .resting)
+            try await pool.heartbeat([pool.report("h1/0")], origin: pool.origin(session: 2), first: false)
+            #expect(try await pool.lease(of: "t1") != nil)
+        }
+    }
+
+    @Test func `a confirm that was taken but not answered is told to the next session`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
+            #expect(
+                try await pool.heartbeat([confirming], origin: pool.origin(session: 2)) == .heard([.confirmed(lease)]))
+            #expect(try await pool.store.confirm(pool.origin(), lease) == .staleSession)
+        }
+    }
+
+    @Test func `a confirm that was not taken before the next session is withdrawn, and its ticket keeps its place`()
+        async throws
+    {
+        try await withPool { pool in
+            _ = try await pool.ask("t1")
+            _ = try await pool.ask("t2")
+            let lease = try await pool.requireLease(of: "t1")
+            let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
+            guard
+                case .heard(let mail) = try await pool.heartbeat([confirming], origin: pool.origin(session: 2)),
+                mail.count == 2, case .end(lease, _, .withdrawn) = mail[0], case .offer(let again) = mail[1]
+            else { throw NoLease(ticket: "t1") }
+            #expect(again.terms.ticket.text == "t1")
+            #expect(again.lease.fencing > lease.fencing)
+        }
+    }
+
+    @Test func `a confirm that Redis has lost is held, since it may have been taken`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
+            #expect(
+                try await pool.heartbeat([confirming], origin: pool.origin(session: 2)) == .heard([.confirmed(lease)]))
+            #expect(try await pool.lease(of: "t1") == lease)
+        }
+    }
+
+    @Test func `a second lease for a ticket that has one is given up`() async throws {
+        try await withPool(units: 2) { pool in
+            let lease = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            try await pool.heartbeat([pool.report("h1/1")], first: false)
+            let second = try await pool.grant("t1")
+            #expect(second != lease)
+            let held = try pool.held(lease, ticket: "t1")
+            guard
+                case .heard(let mail) = try await pool.heartbeat(
+                    [
+                        pool.report("h1/0", .held(held)), pool.report("h1/1", .held(pool.held(second, ticket: "t1"))),
+                    ], first: false)
+            else { throw NoLease(ticket: "t1") }
+            #expect(mail == [.end(lease, TokenHash("hash-t1"), .duplicate)])
+            #expect(try await pool.lease(of: "t1") == second)
+        }
+    }
+
+    @Test func `a host id that is live is refused to another instance, but not to its successor`() async throws {
+        try await withPool { pool in
+            let other = try pool.origin("h1", "a2")
+            let report = try pool.report("h1/0")
+            #expect(try await pool.heartbeat([report], origin: other) == .hostInUse(InstanceID("a1")))
+            #expect(try await pool.heartbeat([report], origin: other, predecessor: "a1") == .heard([]))
+            let lease = try LeaseID("h1/0#1")
+            #expect(try await pool.store.confirm(pool.origin(), lease) == .staleSession)
+            #expect(try await pool.heartbeat([report]) == .staleSession)
+        }
+    }
+
+    @Test func `an offer that nobody confirms lapses, and its host is offered nothing until it speaks`() async throws {
+        try await withPool(units: 2) { pool in
+            try await pool.beat()
+            _ = try await pool.ask("t1")
+            let lease = try await pool.requireLease(of: "t1")
+            try await eventually("the offer lapses") {
+                try await pool.beat()
+                return try await pool.queue() == ["t1"]
+            }
+            #expect(try await pool.state(of: "h1/0") == .unheard)
+            #expect(try await pool.state(of: "h1/1") == .unheard)
+            #expect(try await pool.agentMessages("a1", atLeast: 3).last == .speak)
+            #expect(try await pool.store.confirm(pool.origin(), lease) == .gone)
+            try await pool.heartbeat([pool.report("h1/0"), pool.report("h1/1")], first: false)
+            #expect(try await pool.lease(of: "t1") != nil)
+        }
+    }
+
+    @Test func `the tickets of a coordinator that fell silent go, its leases stand`() async throws {
+        try await withPool { pool in
+            try await pool.beat(coordinator: "c2")
+            let lease = try await pool.grant("t1")
+            _ = try await pool.ask("t2")
+            try await eventually("the tickets are dropped", within: .seconds(20)) {
+                try await pool.beat(coordinator: "c2")
+                return try await pool.queue().isEmpty
+            }
+            #expect(try await pool.lease(of: "t1") == lease)
+        }
+    }
+
+    @Test func `nothing is left of finished work but the record of hosts and units`() async throws {
+        try await withPool { pool in
+            for number in 0..<20 {
+                let lease = try await pool.grant("t\(number)")
+                _ = try await pool.store.release(lease, token: TokenHash("hash-t\(number)"), by: "")
+            }
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            try await pool.store.leave(pool.coordinator)
+            let reply = try await pool.redis.client.command(["KEYS", "*"])
+            guard case .array(let keys) = reply else { throw NoLease(ticket: "") }
+            #expect(keys.count == 7, "\(keys)")
+        }
+    }
+}
