@@ -155,10 +155,7 @@ final class RedisLink: @unchecked Sendable {
     func send(_ arguments: [RedisArgument], deadline: Duration, reply: @escaping Reply) -> Bool {
         guard stage == .up, let context else { return false }
         arguments.encoded(into: &buffer)
-        let status = buffer.withUnsafeBytes {
-            redisAsyncFormattedCommand(
-                context, linkReplied, nil, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
-        }
+        let status = submit(context, linkReplied)
         guard status == REDIS_OK else { return false }
         let due = loop.now + deadline
         pending.append(Pending(deadline: due, reply: reply))
@@ -170,11 +167,21 @@ final class RedisLink: @unchecked Sendable {
     func subscribe(_ channels: [String]) -> Bool {
         guard stage == .up, let context else { return false }
         (["SUBSCRIBE"] + channels.map { .text($0) }).encoded(into: &buffer)
-        let status = buffer.withUnsafeBytes {
+        return submit(context, linkPushed) == REDIS_OK
+    }
+
+    private func submit(
+        _ context: UnsafeMutablePointer<redisAsyncContext>,
+        _ callback:
+            @escaping @convention(c) (
+                UnsafeMutablePointer<redisAsyncContext>?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?
+            ) -> Void
+    ) -> Int32 {
+        buffer.append(0)  // hiredis looks for the next word of a SUBSCRIBE with strchr, beyond the end that it is told
+        return buffer.withUnsafeBytes {
             redisAsyncFormattedCommand(
-                context, linkPushed, nil, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+                context, callback, nil, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count - 1)
         }
-        return status == REDIS_OK
     }
 
     fileprivate func replied(
