@@ -75,10 +75,11 @@ struct Plumbing {
 
     /// Starts the child and returns its process id.
     func spawn(_ command: ChildCommand) throws(LoopError) -> Int32 {
-        guard let program = command.arguments.first else { throw LoopError(call: "posix_spawnp: no program", code: 0) }
+        guard var program = command.arguments.first else { throw LoopError(call: "posix_spawnp: no program", code: 0) }
         var arguments = command.arguments
         if let signal = command.diesWithParent {
-            arguments = ["setpriv", "--pdeathsig", signal.name, "--"] + arguments
+            program = "setpriv"  // which names the child's program itself when that is missing
+            arguments = [program, "--pdeathsig", signal.name, "--"] + arguments
         }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

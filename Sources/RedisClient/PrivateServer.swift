@@ -123,7 +123,7 @@ package final class PrivateServer: @unchecked Sendable {
         loop.perform {
             self.child.whenFinished { result in
                 guard !self.isStopping else { return }
-                self.log.warning("redis_server_ended", ["how": "\(result.exit)"])
+                self.log.debug("redis_server_ended", ["how": "\(result.exit)"])
                 self.onExit?(result.exit)
             }
         }
@@ -175,7 +175,7 @@ package final class PrivateServer: @unchecked Sendable {
     /// Ends a server whose parent died in the short time before it had asked the kernel to be told of that.
     private static func endLeftBehind(_ files: PrivateServerFiles, loop: EventLoop, log: Log) async throws {
         guard let process = files.remembered() else { return }
-        log.warning("redis_server_left_behind", ["process": "\(process.id)"])
+        log.debug("redis_server_left_behind", ["process": "\(process.id)"])
         let patience = loop.now + stopDeadline
         ProcessGroup.signal(process.id, .terminate)
         while process.isAlive {
