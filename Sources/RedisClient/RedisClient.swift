@@ -66,6 +66,13 @@ package final class RedisClient: @unchecked Sendable {
         return connector.ready?.inFlight ?? 0
     }
 
+    /// Gives the present connection up and makes a new one, as when an answer has not come for too long. Commands that
+    /// wait fail as `disconnected`. On the loop's thread.
+    package func reconnect() {
+        loop.checkIsolated()
+        if let link = connector.ready { connector.abandon(link, because: "an answer has not come for too long") }
+    }
+
     // MARK: Commands
 
     /// Sends a command and waits for its answer, `deadline` at most. An answer that is an error is thrown with kind

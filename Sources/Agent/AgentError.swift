@@ -1,0 +1,22 @@
+/// Why an agent does not start or go on. Each text says what to do.
+package enum AgentError: Error, Equatable, Sendable, CustomStringConvertible {
+    case stateDirectory(String, why: String)
+    case stateDirectoryBusy(String, process: String)
+    case hostInUse(String, instance: String)
+    case redisRefused(String)
+    case tooManyUnits(Int, limit: Int)
+
+    package var description: String {
+        switch self {
+        case .stateDirectory(let path, let why):
+            "The state directory \(path) cannot be used (\(why)). Make it writable for this user, or name another with --state-dir."
+        case .stateDirectoryBusy(let path, let process):
+            "The state directory \(path) belongs to the agent with process id \(process). Stop that one, or name another directory with --state-dir."
+        case .hostInUse(let host, let instance):
+            "The host id \(host) is live under another agent (instance \(instance)). Give each machine its own --host-id; if that agent has died, its presence ends within 15 seconds."
+        case .redisRefused(let why): "This Redis cannot be used: \(why)"
+        case .tooManyUnits(let count, let limit):
+            "This host has \(count) units; an agent serves at most \(limit)."
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import LeaseModel
+
+/// What an agent remembers across a restart of its process: the content of its journal.
+package struct AgentMemory: Equatable, Sendable {
+    package struct Unit: Equatable, Sendable {
+        package var unit: UnitID
+        package var highest: FencingToken
+        package var lease: OwnLease?
+        /// Its confirm had not been answered.
+        package var isConfirming: Bool
+
+        package init(unit: UnitID, highest: FencingToken, lease: OwnLease?, isConfirming: Bool) {
+            self.unit = unit
+            self.highest = highest
+            self.lease = lease
+            self.isConfirming = isConfirming
+        }
+    }
+
+    package var instance: InstanceID
+    /// In the order of the units' names.
+    package var units: [Unit]
+    /// The longest lease ever confirmed on this host.
+    package var longestTTL: Duration
+
+    package init(instance: InstanceID, units: [Unit], longestTTL: Duration) {
+        self.instance = instance
+        self.units = units
+        self.longestTTL = longestTTL
+    }
+}
+
+/// What is known of the time before this process (design §6).
+package enum AgentPast: Equatable, Sendable {
+    /// A state directory that was just made: nothing was ever held here.
+    case firstJoin
+    /// The journal of this boot: its deadlines hold as they stand.
+    case remembered(AgentMemory)
+    /// The journal of an earlier boot: nothing is adopted, only the fencing tokens and the longest ttl count.
+    case rebooted(AgentMemory)
+    /// No journal. Fencing tokens start above this host's wall clock in µs.
+    case unknown(wallClockMicroseconds: Int64)
+}

@@ -1,0 +1,89 @@
+import JSON
+import LeaseModel
+
+/// The journal as text: what an agent remembers, and the boot it belongs to.
+struct JournalText {
+    static let version: Int64 = 1
+
+    /// Microseconds since boot, as the file has them.
+    static func encode(_ memory: AgentMemory, bootID: String) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("version", version)
+            writer.member("boot", bootID)
+            writer.member("instance", memory.instance.text)
+            writer.member("longest_ttl_us", memory.longestTTL.microseconds)
+            writer.key("units")
+            writer.array { writer in
+                for unit in memory.units {
+                    writer.object { writer in
+                        writer.member("unit", unit.unit.text)
+                        writer.member("highest", unit.highest.value)
+                        writer.member("confirming", unit.isConfirming)
+                        if let lease = unit.lease { encode(lease, &writer) }
+                    }
+                }
+            }
+        }
+        return writer.bytes
+    }
+
+    private static func encode(_ lease: OwnLease, _ writer: inout JSONWriter) {
+        writer.key("lease")
+        writer.object { writer in
+            writer.member("id", lease.lease.text)
+            writer.member("token", lease.token.text)
+            writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
+            writer.member("holder", lease.terms.holder.text)
+            writer.member("caller", lease.terms.caller)
+            writer.member("ticket", lease.terms.ticket.text)
+            writer.member("coordinator", lease.terms.coordinator.text)
+            writer.member("priority", lease.terms.priority)
+            writer.member("selector", lease.terms.selector)
+            writer.member("score", lease.terms.score)
+            writer.member("ttl_us", lease.terms.ttl.microseconds)
+            writer.member("metadata", lease.terms.metadata)
+        }
+    }
+
+    /// Nil where the text is no journal of this version: it counts as lost (design §6).
+    static func decode(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
+        guard let root = try? JSONParser.parse(bytes).object, root["version"]?.integer == version,
+            let boot = root["boot"]?.string, let instance = root["instance"]?.string,
+            let longest = root["longest_ttl_us"]?.integer, let rows = root["units"]?.array
+        else { return nil }
+        var units: [AgentMemory.Unit] = []
+        for row in rows {
+            guard let row = row.object, let unit = row["unit"]?.string.flatMap({ try? UnitID($0) }),
+                let highest = row["highest"]?.integer, let confirming = row["confirming"]?.bool
+            else { return nil }
+            var lease: OwnLease?
+            if let value = row["lease"] {
+                guard let object = value.object, let decoded = decode(object) else { return nil }
+                lease = decoded
+            }
+            units.append(
+                AgentMemory.Unit(
+                    unit: unit, highest: FencingToken(highest), lease: lease, isConfirming: confirming))
+        }
+        let memory = AgentMemory(
+            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
+        return (memory, boot)
+    }
+
+    private static func decode(_ object: JSONObject) -> OwnLease? {
+        func text(_ name: String) -> String? { object[name]?.string }
+        guard let lease = text("id").flatMap({ try? LeaseID($0) }), let token = text("token"),
+            let deadline = object["deadline_us"]?.integer, let holder = text("holder").flatMap({ try? HolderID($0) }),
+            let caller = text("caller"), let ticket = text("ticket"), let coordinator = text("coordinator"),
+            let priority = object["priority"]?.integer, let selector = text("selector"),
+            let score = object["score"]?.integer, let ttl = object["ttl_us"]?.integer, let metadata = text("metadata")
+        else { return nil }
+        return OwnLease(
+            lease: lease, token: TokenHash(token),
+            terms: LeaseTerms(
+                holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
+                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)))
+    }
+}
