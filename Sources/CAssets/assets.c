@@ -30,11 +30,20 @@ static const unsigned char example_css[] = {
 static const unsigned char console_html[] = {
 #embed "files/examples/console.html"
 };
+static const unsigned char console_js[] = {
+#embed "files/examples/console.js"
+};
 static const unsigned char mic_html[] = {
 #embed "files/examples/mic.html"
 };
+static const unsigned char mic_js[] = {
+#embed "files/examples/mic.js"
+};
 static const unsigned char dreamer_html[] = {
 #embed "files/examples/dreamer.html"
+};
+static const unsigned char dreamer_js[] = {
+#embed "files/examples/dreamer.js"
 };
 
 #define HTML "text/html; charset=utf-8"
@@ -60,8 +69,11 @@ static const struct {
     ASSET("/examples/example.js", SCRIPT, example_js),
     ASSET("/examples/example.css", STYLE, example_css),
     ASSET("/examples/console.html", HTML, console_html),
+    ASSET("/examples/console.js", SCRIPT, console_js),
     ASSET("/examples/mic.html", HTML, mic_html),
+    ASSET("/examples/mic.js", SCRIPT, mic_js),
     ASSET("/examples/dreamer.html", HTML, dreamer_html),
+    ASSET("/examples/dreamer.js", SCRIPT, dreamer_js),
 };
 
 int leasehold_asset_count(void) { return sizeof(assets) / sizeof(assets[0]); }
