@@ -4,138 +4,212 @@ import LeaseStore
 import RedisClient
 import Telemetry
 
+/// Looks for the devices of this host; nil where the look failed, which changes nothing.
+package typealias DeviceSource = @Sendable () async -> [UnitProperties]?
+
 /// The agent of one host: feeds `AgentMachine` and performs its actions. It does not decide.
 package actor Agent {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
+    private enum Stage { case idle, running, over, stopped }
+
     private let settings: AgentSettings
     private let loop: EventLoop
     private let log: Log
-    private let instance: InstanceID
+    private let source: DeviceSource
     private let client: RedisClient
     private let subscription: RedisSubscription
-    private let store: LeaseStore
-    private let onEnd: @Sendable (AgentError?) -> Void
+    private let voice: Voice
+    private let onEnd: @Sendable (AgentError) -> Void
+    private var stage = Stage.idle
     private var journal: JournalFile?
     private var predecessor: InstanceID?
     private var machine: AgentMachine?
-    private var timer: LoopTimer?
+    private var queue: [AgentMachine.Event] = []
+    private var isFeeding = false
+    private var watch = ProcessWatch()
+    private var wakeTimer: LoopTimer?
     private var armedFor: BootInstant?
+    private var watchTimer: LoopTimer?
+    private var probeTimer: LoopTimer?
     private var isClientUp = false
     private var isInboxUp = false
-    private var isStopping = false
 
-    /// - Parameter onEnd: Called once on the loop when the agent must not go on: another speaks for its host.
+    /// - Parameters:
+    ///   - devices: Asked at the start and every `probeInterval`.
+    ///   - onEnd: Called at most once, on the loop, when the agent must not go on: another speaks for its host. The
+    ///     agent is then to be stopped.
     package init(
-        settings: AgentSettings, loop: EventLoop, log: Log, onEnd: @escaping @Sendable (AgentError?) -> Void
+        settings: AgentSettings, loop: EventLoop, log: Log, devices: @escaping DeviceSource,
+        onEnd: @escaping @Sendable (AgentError) -> Void
     ) {
         self.settings = settings
         self.loop = loop
-        self.log = log
+        self.log = log.with(["host": .text(settings.host.text)])
+        self.source = devices
         self.onEnd = onEnd
-        instance = InstanceID(SecureRandom.randomHex(bytes: 16))
-        client = RedisClient(loop: loop, endpoint: settings.redis, name: "leasehold-agent", log: log)
+        client = RedisClient(
+            loop: loop, endpoint: settings.redis, name: "leasehold-agent", log: log, settings: settings.redisSettings)
         subscription = RedisSubscription(
-            loop: loop, endpoint: settings.redis, name: "leasehold-agent-inbox", log: log)
-        store = LeaseStore(client: client, pool: settings.pool)
+            loop: loop, endpoint: settings.redis, name: "leasehold-agent-inbox", log: log,
+            settings: settings.redisSettings)
+        voice = Voice(
+            store: LeaseStore(client: client, pool: settings.pool), log: self.log, host: settings.host,
+            instance: InstanceID(SecureRandom.randomHex(bytes: 16)))
     }
 
     private var now: BootInstant { BootInstant(sinceBoot: loop.now) }
 
-    /// Takes the state directory, adopts what the journal remembers, and connects. Returns before Redis has answered.
-    package func start(units: [UnitProperties]) throws(AgentError) {
+    /// This run of the agent.
+    package nonisolated var instance: InstanceID { voice.instance }
+
+    /// Takes the state directory, looks for devices, adopts what the journal remembers, and connects. Returns before
+    /// Redis has answered. An agent is started once; one that was started must be stopped.
+    package func start() async throws(AgentError) {
+        precondition(stage == .idle, "an agent is started once")
+        guard settings.labels.count <= Limits.labels else {
+            throw .tooManyLabels(settings.labels.count, limit: Limits.labels)
+        }
+        let journal = try JournalFile(directory: settings.stateDirectory)
+        let found = await source()
+        if found == nil { log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)]) }
+        let units = found ?? []
         guard units.count <= Limits.unitsPerHost else {
             throw .tooManyUnits(units.count, limit: Limits.unitsPerHost)
         }
-        let journal = try JournalFile(directory: settings.stateDirectory)
-        let past = journal.past(isFirstJoin: settings.isFirstJoin, wallClock: loop.wallClock)
-        switch past {
-        case .remembered(let memory), .rebooted(let memory): predecessor = memory.instance
-        case .firstJoin: break
-        case .unknown:
-            log.warning(
-                "journal_missing",
-                ["host": .text(settings.host.text), "units_rest_s": .integer(settings.longestTTL.components.seconds)])
-        }
-        self.journal = journal
-        let machine = AgentMachine(
-            instance: instance, past: past, inventory: units, lockDelay: settings.lockDelay,
-            longestTTL: settings.longestTTL, at: now)
-        self.machine = machine
+        let machine = adopt(journal, units)
         // From now on this instance is the one that the next start succeeds.
         do throws(LoopError) {
             try journal.write(machine.memory)
         } catch {
             throw .stateDirectory(settings.stateDirectory, why: error.description)
         }
-        timer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        self.journal = journal
+        self.machine = machine
+        stage = .running
+        connect()
+        log.info(
+            "agent_started", ["instance": .text(instance.text), "units": .integer(Int64(units.count))])
+        feed(.clockReached)
+    }
+
+    private func adopt(_ journal: JournalFile, _ units: [UnitProperties]) -> AgentMachine {
+        let past = journal.past(isFirstJoin: settings.isFirstJoin, wallClock: loop.wallClock)
+        switch past {
+        case .firstJoin: break
+        case .remembered(let memory): predecessor = memory.instance
+        case .rebooted(let memory):
+            predecessor = memory.instance
+            log.info("host_rebooted", ["longest_lease_s": .integer(memory.longestTTL.components.seconds)])
+        case .unknown:
+            log.warning(
+                "journal_missing",
+                [
+                    "path": .text(journal.path),
+                    "units_rest_s": .integer((settings.longestTTL + settings.lockDelay).components.seconds),
+                ])
+        }
+        return AgentMachine(
+            instance: instance, past: past, inventory: units, lockDelay: settings.lockDelay,
+            longestTTL: settings.longestTTL, at: now)
+    }
+
+    private func connect() {
+        wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        watchTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtProcesses() } }
+        probeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.probe() } }
+        probeTimer?.arm(after: settings.probeInterval)
         client.onStateChange = { [weak self] state in self?.assumeIsolated { $0.clientChanged(state) } }
         subscription.start(
             channels: [LeaseStore.inbox(of: instance, pool: settings.pool)],
             onMessage: { [weak self] _, bytes in self?.assumeIsolated { $0.heard(bytes) } },
             onStateChange: { [weak self] state in self?.assumeIsolated { $0.inboxChanged(state) } })
         client.start()
-        arm()
-        log.info(
-            "agent_started",
-            [
-                "host": .text(settings.host.text), "instance": .text(instance.text),
-                "units": .integer(Int64(units.count)),
-            ])
     }
 
-    /// Says goodbye: its units are offered to nobody, its leases stand. Safe to call twice.
+    /// Says goodbye: its units are offered to nobody, its leases and what runs under them stand. Safe to call twice.
     package func stop() async {
-        guard !isStopping else { return }
-        isStopping = true
-        if let machine, isClientUp {
-            _ = try? await store.depart(origin(machine.session))
+        guard stage == .running || stage == .over else { return }
+        let speaks = stage == .running && isClientUp
+        stage = .stopped
+        wakeTimer?.disarm()
+        watchTimer?.disarm()
+        probeTimer?.disarm()
+        if speaks, let machine {
+            do throws(StoreError) {
+                _ = try await voice.store.depart(voice.origin(machine.session))
+            } catch {
+                log.warning("depart_failed", ["error": .text(error.message)])
+            }
         }
-        timer?.disarm()
         await subscription.close()
         await client.close()
         writeJournal()
         journal = nil
-        log.info("agent_stopped", ["host": .text(settings.host.text)])
-    }
-
-    /// The devices have changed.
-    package func devicesChanged(_ units: [UnitProperties]) { feed(.inventory(units)) }
-
-    /// Whether this fencing token is that of the unit's present lease, from this agent's own table; also with Redis down.
-    package func verify(_ unit: UnitID, _ fencing: FencingToken) -> Bool {
-        machine?.verify(unit, fencing, at: now) ?? false
+        log.info("agent_stopped")
     }
 
     /// All units as they stand.
     package var reports: [UnitReport] { machine?.reports(at: now) ?? [] }
 
-    private func origin(_ session: Int64) -> AgentOrigin {
-        AgentOrigin(host: settings.host, instance: instance, session: session)
+    /// What this agent registers, for a banner.
+    package var devices: [UnitProperties] { reports.map(\.properties) }
+
+    /// Whether Redis has heard this agent and it takes offers.
+    package var isRegistered: Bool { machine?.isOpen ?? false }
+
+    /// Whether this is the unit's present lease, from this agent's own table; also with Redis down.
+    package func verify(_ unit: UnitID, _ fencing: FencingToken) -> AgentMachine.Verdict {
+        machine?.verify(unit, fencing, at: now) ?? .stale
     }
 
-    // What comes in.
+    /// Remembers what runs under a lease, so that it is ended with it. False where the token is not the lease's
+    /// present one, or the process was not started for this lease on this host.
+    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash) -> Bool {
+        guard let group = ProcessWatch.group(of: process, startedFor: lease) else { return false }
+        feed(.processStarted(lease, token, group))
+        return machine?.processes.contains { $0.lease == lease && $0.process == group } ?? false
+    }
 
-    private func clientChanged(_ state: RedisState) {
-        switch state {
-        case .connected:
-            isClientUp = true
-            if isInboxUp { feed(.connected) }
-        case .disconnected:
-            if isClientUp { feed(.disconnected) }
-            isClientUp = false
-        case .refused(let reason):
-            if isClientUp { feed(.disconnected) }
-            isClientUp = false
-            log.error("redis_refused", ["reason": .text(reason)])
+    /// Looks for devices now.
+    package func probe() {
+        probeTimer?.disarm()
+        loop.spawn { await self.probeAgain() }
+    }
+
+    private func probeAgain() async {
+        let found = await source()
+        guard stage == .running else { return }
+        probeTimer?.arm(after: settings.probeInterval)
+        guard let found else {
+            log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)])
+            return
+        }
+        if found.count > Limits.unitsPerHost {
+            log.error("too_many_units", ["units": .integer(Int64(found.count))])
+        } else if found.sorted(by: { $0.unit < $1.unit }) != devices {
+            feed(.inventory(found))
         }
     }
 
+    // MARK: What comes in
+
+    private func clientChanged(_ state: RedisState) {
+        let wasUp = isClientUp
+        if case .connected = state { isClientUp = true } else { isClientUp = false }
+        if case .refused(let reason) = state { log.error("redis_refused", ["reason": .text(reason)]) }
+        if wasUp { feed(.disconnected) }
+        if isClientUp, isInboxUp { feed(.connected) }
+    }
+
     private func inboxChanged(_ state: RedisState) {
-        guard case .connected = state else { return }
-        let isFirst = !isInboxUp
+        guard case .connected = state else {
+            isInboxUp = false
+            return
+        }
         isInboxUp = true
-        if isFirst, isClientUp { feed(.connected) } else { feed(.subscribed) }
+        guard isClientUp else { return }
+        feed(machine?.isConnected == true ? .subscribed : .connected)
     }
 
     private func heard(_ bytes: [UInt8]) {
@@ -147,53 +221,82 @@ package actor Agent {
         feed(.clockReached)
     }
 
+    private func lookAtProcesses() {
+        for lease in watch.look(at: loop.now) { feed(.processesGone(lease)) }
+        if stage == .over, !watch.isStopping { return end(.succeeded(settings.host.text)) }
+        if !watch.isEmpty { watchTimer?.arm(after: ProcessWatch.interval) }
+    }
+
+    /// One event after the other, also when performing one brings the next.
     private func feed(_ event: AgentMachine.Event) {
-        guard machine != nil, !isStopping else { return }
-        // A failed journal is an event of its own, so that this goes on until nothing is left to do.
-        var pending: [AgentMachine.Event] = [event]
-        while !pending.isEmpty {
-            let next = pending.removeFirst()
-            guard let actions = machine?.handle(next, at: now) else { return }
-            for action in actions {
-                if let failure = perform(action) { pending.append(failure) }
-            }
+        guard stage == .running else { return }
+        queue.append(event)
+        guard !isFeeding else { return }
+        isFeeding = true
+        defer { isFeeding = false }
+        while !queue.isEmpty, stage == .running {
+            guard let actions = machine?.handle(queue.removeFirst(), at: now) else { return }
+            // A journal that failed is told before anything else.
+            queue.insert(contentsOf: perform(actions), at: 0)
         }
         arm()
     }
 
     private func arm() {
-        guard let wakeAt = machine?.wakeAt else {
-            armedFor = nil
-            timer?.disarm()
-            return
-        }
+        let processes = machine?.processes ?? []
+        watch.follow(processes)
+        if !watch.isEmpty, watchTimer?.isArmed == false { watchTimer?.arm(after: ProcessWatch.interval) }
+        let wakeAt = machine?.wakeAt
         guard wakeAt != armedFor else { return }
         armedFor = wakeAt
-        timer?.arm(after: max(.zero, wakeAt - now))
+        if let wakeAt { wakeTimer?.arm(after: max(.zero, wakeAt - now)) } else { wakeTimer?.disarm() }
     }
 
-    // What is done.
+    // MARK: What is done
 
-    private func perform(_ action: AgentMachine.Action) -> AgentMachine.Event? {
-        switch action {
-        case .heartbeat(let session, let isFirst, let reports): heartbeat(session, isFirst: isFirst, reports)
-        case .say(let word, let session): say(word, session)
-        case .journalThenSay(let word, let session):
-            guard writeJournal() else { return .journalFailed(word) }
-            say(word, session)
-        case .writeJournal: writeJournal()
-        case .reconnect:
-            log.warning("redis_silent", ["host": .text(settings.host.text)])
-            client.reconnect()
-        case .refused(let other):
-            let error = AgentError.hostInUse(settings.host.text, instance: other.text)
-            log.error("host_in_use", ["host": .text(settings.host.text), "instance": .text(other.text)])
-            onEnd(error)
-        case .succeeded:
-            log.error("succeeded", ["host": .text(settings.host.text)])
-            onEnd(.hostInUse(settings.host.text, instance: "a successor"))
+    /// Returns what failed.
+    private func perform(_ actions: [AgentMachine.Action]) -> [AgentMachine.Event] {
+        var failures: [AgentMachine.Event] = []
+        // The machine has decided all of these, so one writing serves them all.
+        var isWritten: Bool?
+        for action in actions {
+            switch action {
+            case .heartbeat(let session, let isFirst, let reports): heartbeat(session, isFirst: isFirst, reports)
+            case .say(let word, let session): say(word, session)
+            case .journalThenSay(let word, let session):
+                let written = isWritten ?? writeJournal()
+                isWritten = written
+                if written { say(word, session) } else { failures.append(.journalFailed(word)) }
+            case .writeJournal: if isWritten == nil { isWritten = writeJournal() }
+            case .reconnect:
+                log.warning("redis_silent")
+                client.reconnect()
+            case .stopProcesses(let lease, let process):
+                log.info("processes_stopped", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
+                watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+            case .refused(let other): end(.hostInUse(settings.host.text, instance: other.text))
+            case .succeeded: succeeded()
+            }
         }
-        return nil
+        return failures
+    }
+
+    private func succeeded() {
+        log.error("succeeded")
+        stage = .over
+        for (lease, process) in machine?.processes ?? [] {
+            watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+        }
+        watchTimer?.arm(after: .zero)
+    }
+
+    private func end(_ error: AgentError) {
+        stage = .over
+        log.error("agent_cannot_go_on", ["why": .text(error.description)])
+        wakeTimer?.disarm()
+        watchTimer?.disarm()
+        probeTimer?.disarm()
+        onEnd(error)
     }
 
     @discardableResult
@@ -210,103 +313,18 @@ package actor Agent {
 
     private func heartbeat(_ session: Int64, isFirst: Bool, _ reports: [UnitReport]) {
         let heartbeat = AgentHeartbeat(
-            origin: origin(session), predecessor: predecessor, isFirst: isFirst, address: settings.address,
+            origin: voice.origin(session), predecessor: predecessor, isFirst: isFirst, address: settings.address,
             version: settings.version, labels: settings.labels, units: reports)
-        loop.spawn {
-            let answer: AgentMachine.HeartbeatAnswer
-            do throws(StoreError) {
-                switch try await self.store.heartbeat(heartbeat) {
-                case .heard(let messages): answer = .heard(messages)
-                case .hostInUse(let other): answer = .hostInUse(other)
-                case .staleSession: answer = .staleSession
-                }
-            } catch {
-                await self.notice(error, "heartbeat")
-                answer = .failed
-            }
-            await self.feedBack(.heartbeatAnswered(session: session, answer))
+        loop.spawn { [voice] in
+            let answer = await voice.heartbeat(heartbeat)
+            await self.feed(answer)
         }
-    }
-
-    private func feedBack(_ event: AgentMachine.Event) { feed(event) }
-
-    private func notice(_ error: StoreError, _ script: StaticString) {
-        log.warning("script_failed", ["script": .text("\(script)"), "error": .text(error.message)])
     }
 
     private func say(_ word: AgentMachine.Word, _ session: Int64) {
-        let origin = origin(session)
-        loop.spawn {
-            let event: AgentMachine.Event
-            switch word {
-            case .confirm(let lease):
-                event = .confirmAnswered(session: session, lease, await self.confirm(origin, lease))
-            case .end(let lease, let reason): event = await self.end(origin, lease, reason)
-            case .reject(let lease, let highest, let why):
-                event = .wordAnswered(
-                    session: session,
-                    await self.word("reject") { () async throws(StoreError) in
-                        try await self.store.reject(origin, lease, highest: highest, why: why)
-                    })
-            case .renewed(let lease, let nonce, let token, let ttl, let coordinator):
-                event = .wordAnswered(
-                    session: session,
-                    await self.word("renewed") { () async throws(StoreError) in
-                        try await self.store.renewed(
-                            origin, lease, nonce: nonce, token: token, ttl: ttl, coordinator: coordinator)
-                    })
-            case .refuseRenewal(let lease, let nonce, let coordinator, let reason):
-                event = .wordAnswered(
-                    session: session,
-                    await self.word("refuseRenewal") { () async throws(StoreError) in
-                        try await self.store.refuseRenewal(
-                            origin, lease, nonce: nonce, coordinator: coordinator, reason: reason)
-                    })
-            }
-            await self.feedBack(event)
-        }
-    }
-
-    private func confirm(_ origin: AgentOrigin, _ lease: LeaseID) async -> AgentMachine.ConfirmAnswer {
-        do throws(StoreError) {
-            switch try await store.confirm(origin, lease) {
-            case .held: return .held
-            case .gone: return .gone
-            case .unknownHost: return .unknownHost
-            case .staleSession: return .staleSession
-            }
-        } catch {
-            notice(error, "confirm")
-            return .failed
-        }
-    }
-
-    private func end(_ origin: AgentOrigin, _ lease: LeaseID, _ reason: EndReason) async -> AgentMachine.Event {
-        do throws(StoreError) {
-            switch try await store.end(origin, lease, reason: reason) {
-            case .ended(let next): return .endAnswered(session: origin.session, next: next)
-            case .unknownLease: return .wordAnswered(session: origin.session, .ok)
-            case .unknownHost: return .wordAnswered(session: origin.session, .unknownHost)
-            case .staleSession: return .wordAnswered(session: origin.session, .staleSession)
-            }
-        } catch {
-            notice(error, "end")
-            return .wordAnswered(session: origin.session, .failed)
-        }
-    }
-
-    private func word(
-        _ name: StaticString, _ say: () async throws(StoreError) -> WordOutcome
-    ) async -> AgentMachine.WordAnswer {
-        do throws(StoreError) {
-            switch try await say() {
-            case .ok: return .ok
-            case .unknownHost: return .unknownHost
-            case .staleSession: return .staleSession
-            }
-        } catch {
-            notice(error, name)
-            return .failed
+        loop.spawn { [voice] in
+            let answer = await voice.say(word, session: session)
+            await self.feed(answer)
         }
     }
 }

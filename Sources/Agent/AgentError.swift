@@ -3,8 +3,10 @@ package enum AgentError: Error, Equatable, Sendable, CustomStringConvertible {
     case stateDirectory(String, why: String)
     case stateDirectoryBusy(String, process: String)
     case hostInUse(String, instance: String)
-    case redisRefused(String)
+    /// Another agent was started for this host and has taken over.
+    case succeeded(String)
     case tooManyUnits(Int, limit: Int)
+    case tooManyLabels(Int, limit: Int)
 
     package var description: String {
         switch self {
@@ -14,9 +16,12 @@ package enum AgentError: Error, Equatable, Sendable, CustomStringConvertible {
             "The state directory \(path) belongs to the agent with process id \(process). Stop that one, or name another directory with --state-dir."
         case .hostInUse(let host, let instance):
             "The host id \(host) is live under another agent (instance \(instance)). Give each machine its own --host-id; if that agent has died, its presence ends within 15 seconds."
-        case .redisRefused(let why): "This Redis cannot be used: \(why)"
+        case .succeeded(let host):
+            "Another agent has taken over the host id \(host), so this one confirms nothing more. Run one agent a host."
         case .tooManyUnits(let count, let limit):
-            "This host has \(count) units; an agent serves at most \(limit)."
+            "This host has \(count) units; an agent serves at most \(limit). Pass fewer devices on."
+        case .tooManyLabels(let count, let limit):
+            "This host has \(count) labels; at most \(limit) are allowed. Drop some --label."
         }
     }
 }

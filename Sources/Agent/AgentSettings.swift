@@ -12,10 +12,16 @@ package struct AgentSettings: Sendable {
     package var isFirstJoin = false
     package var labels: [String: String] = [:]
     package var lockDelay = Limits.lockDelay
+    /// The pool's longest lease: how long the units rest where it is not known what they held.
     package var longestTTL = Limits.longestTTL
+    /// Between asking the processes of a revoked lease to end and killing them.
+    package var stopGrace = Duration.seconds(5)
+    /// How often the devices are looked at again.
+    package var probeInterval = Duration.seconds(60)
     /// Where this agent's own HTTP is found, for show; empty for none.
     package var address = ""
     package var version: String
+    package var redisSettings = RedisSettings()
 
     package init(redis: RedisEndpoint, host: HostID, stateDirectory: String, version: String) {
         self.redis = redis

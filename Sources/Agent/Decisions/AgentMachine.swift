@@ -14,10 +14,14 @@ package struct AgentMachine: Equatable {
         case confirmAnswered(session: Int64, LeaseID, ConfirmAnswer)
         case wordAnswered(session: Int64, WordAnswer)
         case endAnswered(session: Int64, next: [AgentMessage])
-        /// The journal could not be written, so the word was not said.
+        /// The journal could not be written, so the word was not said. Comes before any other event.
         case journalFailed(Word)
         /// The devices that there are now.
         case inventory([UnitProperties])
+        /// A holder, proved by its token, tells what it runs.
+        case processStarted(LeaseID, TokenHash, LeaseProcess)
+        /// Nothing runs any more of what was told for this lease.
+        case processesGone(LeaseID)
         /// The moment of `wakeAt` has come.
         case clockReached
     }
@@ -41,6 +45,7 @@ package struct AgentMachine: Equatable {
         case end(LeaseID, EndReason)
     }
 
+    /// What the shell does, in this order. Scripts have to reach Redis in the order in which they were decided.
     package enum Action: Equatable, Sendable {
         case heartbeat(session: Int64, isFirst: Bool, [UnitReport])
         case say(Word, session: Int64)
@@ -49,11 +54,15 @@ package struct AgentMachine: Equatable {
         case writeJournal
         /// Connect anew: an answer has not come for too long.
         case reconnect
+        /// End this process group, and say `processesGone` when nothing of it is left.
+        case stopProcesses(LeaseID, LeaseProcess)
         /// The host id is live elsewhere.
         case refused(InstanceID)
-        /// A successor speaks for this host: confirm nothing more and exit.
+        /// A successor speaks for this host: confirm nothing more, stop what runs under leases, and exit.
         case succeeded
     }
+
+    package enum Verdict: Equatable, Sendable { case current, stale }
 
     enum Link: Equatable {
         case down
@@ -64,8 +73,14 @@ package struct AgentMachine: Equatable {
         case over
     }
 
+    /// A message that came before the session's first heartbeat was answered.
+    struct EarlyMessage: Equatable {
+        var message: AgentMessage
+        var heard: BootInstant
+    }
+
     let lockDelay: Duration
-    var memoryInstance: InstanceID
+    let instance: InstanceID
     var link = Link.down
     package private(set) var session: Int64 = 0
     var hasRegistered = false
@@ -73,8 +88,12 @@ package struct AgentMachine: Equatable {
     /// What a unit that appears later begins with.
     var freshState = UnitEntry.State.free
     var freshHighest = FencingToken(0)
-    var remembered: [UnitID: AgentMemory.Unit] = [:]
-    package private(set) var longestTTL = Duration.zero
+    /// Units without a device at present.
+    var absent: [UnitID: AgentMemory.Unit] = [:]
+    var longestTTL = Duration.zero
+    var early: [EarlyMessage] = []
+    /// What leases were before the renewals of the last event, which the journal may not take.
+    var unjournaled: [UnitID: OwnLease] = [:]
     var nextHeartbeat: BootInstant?
     var wantsHeartbeat = false
     var journalDue: BootInstant?
@@ -82,6 +101,10 @@ package struct AgentMachine: Equatable {
 
     /// How long a change that only spares time after a restart may wait for the journal.
     static let journalPause = Duration.milliseconds(200)
+    /// How long after a first heartbeat without a good answer the next one follows.
+    static let retryPause = Duration.seconds(1)
+    /// Messages kept while a session opens; what is beyond is told again by a heartbeat's answer.
+    static let earlyMessages = 1024
 
     /// - Parameters:
     ///   - lockDelay: Between a lease's end by time and the unit's next offer (design §5).
@@ -90,63 +113,64 @@ package struct AgentMachine: Equatable {
         instance: InstanceID, past: AgentPast, inventory: [UnitProperties], lockDelay: Duration = Limits.lockDelay,
         longestTTL: Duration = Limits.longestTTL, at now: BootInstant
     ) {
+        precondition(lockDelay >= .zero, "a lock-delay lies after the deadline")
         self.lockDelay = lockDelay
-        self.memoryInstance = instance
+        self.instance = instance
         switch past {
         case .firstJoin: break
         case .remembered(let memory):
             self.longestTTL = memory.longestTTL
-            for unit in memory.units { remembered[unit.unit] = unit }
+            for unit in memory.units { absent[unit.unit] = unit }
         case .rebooted(let memory):
             self.longestTTL = memory.longestTTL
             let end = BootInstant(sinceBoot: memory.longestTTL + lockDelay)
             if end > now { freshState = .resting(until: end) }
-            for unit in memory.units {
-                remembered[unit.unit] = AgentMemory.Unit(
-                    unit: unit.unit, highest: unit.highest, lease: nil, isConfirming: false)
-            }
+            for unit in memory.units { absent[unit.unit] = AgentMemory.Unit(unit: unit.unit, highest: unit.highest) }
         case .unknown(let wallClock):
             freshState = .resting(until: now + longestTTL + lockDelay)
             freshHighest = FencingToken(wallClock)
         }
         take(inventory, at: now)
+        for (lease, process) in endingProcesses { actions.append(.stopProcesses(lease, process)) }
     }
 
     /// What the journal has to say at this moment.
     package var memory: AgentMemory {
-        var known = remembered
-        for (id, entry) in units {
-            var isConfirming = false
-            if case .confirming = entry.state { isConfirming = true }
-            known[id] = AgentMemory.Unit(
-                unit: id, highest: entry.highest, lease: entry.lease, isConfirming: isConfirming)
-        }
+        var known = absent
+        for (id, entry) in units { known[id] = entry.memory }
         return AgentMemory(
-            instance: memoryInstance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
+            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
     }
+
+    /// Whether this session takes offers.
+    package var isOpen: Bool { link == .open }
+    /// Whether a session has begun on the present connection.
+    package var isConnected: Bool { link == .open || link == .opening }
 
     /// When `clockReached` is due, or nil.
     package var wakeAt: BootInstant? {
-        var moments: [BootInstant] = []
-        if link == .open || link == .opening, let nextHeartbeat { moments.append(nextHeartbeat) }
-        if let journalDue { moments.append(journalDue) }
+        guard link != .over else { return nil }
+        var earliest = journalDue
+        func consider(_ moment: BootInstant) { earliest = earliest.map { min($0, moment) } ?? moment }
+        if link == .open || link == .opening, let nextHeartbeat { consider(nextHeartbeat) }
         for entry in units.values {
             switch entry.state {
             case .free: break
-            case .resting(let until): moments.append(until)
-            case .held(let lease): moments.append(lease.deadline + lockDelay)
+            case .resting(let until): consider(until)
+            case .held(let lease), .ending(let lease, _): consider(lease.deadline + lockDelay)
             case .confirming(let lease, let since):
-                moments.append(lease.deadline + lockDelay)
-                if link == .open { moments.append(since + Limits.answerWindow) }
+                consider(lease.deadline + lockDelay)
+                if link == .open { consider(since + Limits.answerWindow) }
             }
         }
-        return moments.min()
+        return earliest
     }
 
     /// Whether this is the unit's present lease, for a resource that wants to know before it lets somebody write.
-    package func verify(_ unit: UnitID, _ fencing: FencingToken, at now: BootInstant) -> Bool {
-        guard link != .over, let lease = units[unit]?.lease, now < lease.deadline else { return false }
-        return lease.lease.fencing == fencing
+    package func verify(_ unit: UnitID, _ fencing: FencingToken, at now: BootInstant) -> Verdict {
+        guard link != .over, let lease = units[unit]?.lease, now < lease.deadline, lease.lease.fencing == fencing
+        else { return .stale }
+        return .current
     }
 
     /// All units as they stand, in the order of their names.
@@ -156,74 +180,32 @@ package struct AgentMachine: Equatable {
 
     package mutating func handle(_ event: Event, at now: BootInstant) -> [Action] {
         guard link != .over else { return [] }
+        if case .journalFailed = event {} else { unjournaled.removeAll(keepingCapacity: true) }
         switch event {
         case .connected: beginSession(at: now)
         case .disconnected: link = .down
         case .subscribed: if link == .open { wantsHeartbeat = true }
-        case .mail(let mail):
-            if link == .open, mail.session == session { for message in mail.messages { hear(message, at: now) } }
+        case .mail(let mail): if mail.session == session { receive(mail.messages, at: now) }
         case .heartbeatAnswered(let session, let answer):
             if session == self.session { heartbeatAnswered(answer, at: now) }
         case .confirmAnswered(let session, let lease, let answer):
             if session == self.session { confirmAnswered(lease, answer, at: now) }
         case .wordAnswered(let session, let answer):
             if session == self.session { wordAnswered(answer, at: now) }
-        case .endAnswered(let session, let next):
-            if session == self.session, link == .open { for message in next { hear(message, at: now) } }
+        case .endAnswered(let session, let next): if session == self.session { receive(next, at: now) }
         case .journalFailed(let word): journalFailed(word, at: now)
         case .inventory(let inventory):
             take(inventory, at: now)
             wantsHeartbeat = true
+        case .processStarted(let lease, let token, let process):
+            processStarted(lease, token, process, at: now)
+        case .processesGone(let lease): processesGone(lease, at: now)
         case .clockReached: clockReached(at: now)
         }
         if wantsHeartbeat, link == .open { heartbeat(isFirst: false, at: now) }
         let decided = actions
         actions.removeAll(keepingCapacity: true)
         return decided
-    }
-
-    mutating func beginSession(at now: BootInstant) {
-        session += 1
-        link = .opening
-        heartbeat(isFirst: true, at: now)
-    }
-
-    private mutating func heartbeat(isFirst: Bool, at now: BootInstant) {
-        wantsHeartbeat = false
-        nextHeartbeat = now + Limits.heartbeat
-        actions.append(.heartbeat(session: session, isFirst: isFirst, reports(at: now)))
-    }
-
-    private mutating func heartbeatAnswered(_ answer: HeartbeatAnswer, at now: BootInstant) {
-        switch answer {
-        case .heard(let messages):
-            hasRegistered = true
-            link = .open
-            for message in messages { hear(message, at: now) }
-        case .hostInUse(let other):
-            // Redis may have come back from an old copy that names another: then only its presence has to lapse.
-            if hasRegistered {
-                link = .opening
-                nextHeartbeat = now + .seconds(1)
-            } else {
-                actions.append(.refused(other))
-            }
-        case .staleSession: succeeded()
-        case .failed: if link == .opening { nextHeartbeat = now + .seconds(1) }
-        }
-    }
-
-    private mutating func wordAnswered(_ answer: WordAnswer, at now: BootInstant) {
-        switch answer {
-        case .ok, .failed: break
-        case .unknownHost: if link == .open { beginSession(at: now) }
-        case .staleSession: succeeded()
-        }
-    }
-
-    private mutating func succeeded() {
-        link = .over
-        actions.append(.succeeded)
     }
 
     private mutating func clockReached(at now: BootInstant) {
@@ -236,7 +218,7 @@ package struct AgentMachine: Equatable {
                     units[id]?.state = .free
                     wantsHeartbeat = true
                 }
-            case .held(let lease):
+            case .held(let lease), .ending(let lease, _):
                 if lease.deadline + lockDelay <= now { lapse(id, lease, at: now) }
             case .confirming(let lease, let since):
                 if lease.deadline + lockDelay <= now {
@@ -251,61 +233,27 @@ package struct AgentMachine: Equatable {
             self.journalDue = nil
             actions.append(.writeJournal)
         }
-        if let nextHeartbeat, nextHeartbeat <= now {
-            switch link {
-            case .open: wantsHeartbeat = true
-            case .opening: beginSession(at: now)
-            case .down, .over: self.nextHeartbeat = nil
-            }
+        guard let nextHeartbeat, nextHeartbeat <= now else { return }
+        switch link {
+        case .open: wantsHeartbeat = true
+        case .opening: beginSession(at: now)
+        case .down, .over: self.nextHeartbeat = nil
         }
     }
 
     /// The unit is free at the agent first, then Redis hears of it (design §4.5).
     private mutating func lapse(_ id: UnitID, _ lease: OwnLease, at now: BootInstant) {
+        precondition(lease.deadline + lockDelay <= now, "a lease ends by time only after its deadline and lock-delay")
         free(id, at: now)
-        if link == .open { actions.append(.say(.end(lease.lease, .expired), session: session)) }
+        if let process = lease.process { actions.append(.stopProcesses(lease.lease, process)) }
+        tell(.end(lease.lease, .expired))
         takeDeferred(id, at: now)
     }
 
-    mutating func free(_ id: UnitID, at now: BootInstant) {
-        if units[id]?.isGone == true {
-            units[id] = nil
-            wantsHeartbeat = true
-        } else {
-            units[id]?.state = .free
-        }
-        if journalDue == nil { journalDue = now + Self.journalPause }
+    /// Says a word, or has the next heartbeat tell it by the table where no session is open.
+    mutating func tell(_ word: Word) {
+        if link == .open { actions.append(.say(word, session: session)) } else { wantsHeartbeat = true }
     }
 
-    private mutating func take(_ inventory: [UnitProperties], at now: BootInstant) {
-        for properties in inventory {
-            if units[properties.unit] != nil {
-                units[properties.unit]?.properties = properties
-                units[properties.unit]?.isGone = false
-                continue
-            }
-            var entry = UnitEntry(properties: properties, state: freshState, highest: freshHighest)
-            if let known = remembered.removeValue(forKey: properties.unit) {
-                entry.highest = max(known.highest, freshHighest)
-                if let lease = known.lease {
-                    entry.state = known.isConfirming ? .confirming(lease, since: now) : .held(lease)
-                }
-            }
-            if case .resting(let until) = entry.state, until <= now { entry.state = .free }
-            units[properties.unit] = entry
-        }
-        let present = Set(inventory.map(\.unit))
-        for id in units.keys.sorted() where !present.contains(id) {
-            if units[id]?.lease == nil {
-                if let entry = units.removeValue(forKey: id) {
-                    remembered[id] = AgentMemory.Unit(
-                        unit: id, highest: entry.highest, lease: nil, isConfirming: false)
-                }
-            } else {
-                units[id]?.isGone = true
-            }
-        }
-    }
-
-    mutating func noteTTL(_ ttl: Duration) { longestTTL = max(longestTTL, ttl) }
+    mutating func nextSession() { session += 1 }
 }

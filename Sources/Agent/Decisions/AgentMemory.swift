@@ -2,18 +2,34 @@ import LeaseModel
 
 /// What an agent remembers across a restart of its process: the content of its journal.
 package struct AgentMemory: Equatable, Sendable {
+    package enum Standing: Equatable, Sendable {
+        /// Its confirm had not been answered.
+        case confirming
+        case held
+        /// Revoked; its processes had not ended.
+        case ending(EndReason)
+    }
+
+    package struct Lease: Equatable, Sendable {
+        package var lease: OwnLease
+        package var standing: Standing
+
+        package init(lease: OwnLease, standing: Standing) {
+            self.lease = lease
+            self.standing = standing
+        }
+    }
+
     package struct Unit: Equatable, Sendable {
         package var unit: UnitID
+        /// The highest fencing token ever confirmed here.
         package var highest: FencingToken
-        package var lease: OwnLease?
-        /// Its confirm had not been answered.
-        package var isConfirming: Bool
+        package var known: Lease?
 
-        package init(unit: UnitID, highest: FencingToken, lease: OwnLease?, isConfirming: Bool) {
+        package init(unit: UnitID, highest: FencingToken, known: Lease? = nil) {
             self.unit = unit
             self.highest = highest
-            self.lease = lease
-            self.isConfirming = isConfirming
+            self.known = known
         }
     }
 

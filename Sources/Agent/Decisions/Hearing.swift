@@ -2,28 +2,33 @@ import LeaseModel
 
 /// What the agent does about each message and answer that concerns one lease (design §4, §5).
 extension AgentMachine {
-    mutating func hear(_ message: AgentMessage, at now: BootInstant) {
+    /// - Parameter heard: When the message came; deadlines count from it, however late it is looked at.
+    mutating func hear(_ message: AgentMessage, heard: BootInstant, at now: BootInstant) {
+        precondition(heard <= now, "a message is heard before it is looked at")
+        // A message before this one may have begun another session; what is left was made for the one before.
+        guard link == .open else { return }
         switch message {
-        case .offer(let offer): consider(offer, heard: now, at: now)
+        case .offer(let offer): consider(offer, heard: heard, at: now)
         case .end(let lease, let token, _): end(lease, token, at: now)
         case .revoke(let lease, let reason, _, _): revoke(lease, reason, at: now)
         case .renew(let lease, let token, let newToken, let nonce, let coordinator):
-            renew(lease, token, newToken, nonce: nonce, coordinator, at: now)
+            renew(Renewal(lease, token, newToken, nonce, coordinator), heard: heard, at: now)
         case .speak: wantsHeartbeat = true
-        case .confirmed(let lease): confirmed(lease)
+        case .confirmed(let lease): confirmed(lease, at: now)
         }
     }
 
     private mutating func consider(_ offer: Offer, heard: BootInstant, at now: BootInstant) {
         let id = offer.lease.unit
-        guard let entry = units[id], !entry.isGone else {
-            return reject(offer, highest: FencingToken(0), "this host has no such unit")
+        guard let entry = units[id] else {
+            return reject(offer, highest: absent[id]?.highest ?? freshHighest, "this host has no such unit")
         }
+        guard !entry.isGone else { return reject(offer, highest: entry.highest, "the device is gone") }
         switch entry.state {
         case .free: break
-        case .resting: return reject(offer, highest: entry.highest, "the unit rests: what it held before is not known")
+        case .resting: return reject(offer, highest: entry.highest, "the unit rests")
         case .confirming(let lease, _):
-            if lease.lease != offer.lease { units[id]?.deferred = (offer, heard) }
+            if lease.lease != offer.lease { units[id]?.deferred = UnitEntry.Deferred(offer: offer, heard: heard) }
             return
         case .held(let lease):
             if lease.lease == offer.lease { return }
@@ -31,6 +36,9 @@ extension AgentMachine {
             guard let after = offer.after, after.lease == lease.lease, lease.endsBy(after.token) else {
                 return reject(offer, highest: entry.highest, "the unit is held by another lease")
             }
+        case .ending(let lease, _):
+            if lease.lease == offer.lease { return }
+            return reject(offer, highest: entry.highest, "what runs under the unit's lease has not ended")
         }
         guard offer.lease.fencing > entry.highest else {
             return reject(offer, highest: entry.highest, "the fencing token is not above the last one")
@@ -42,88 +50,113 @@ extension AgentMachine {
         }
         units[id]?.highest = offer.lease.fencing
         units[id]?.state = .confirming(lease, since: now)
-        noteTTL(offer.terms.ttl)
+        longestTTL = max(longestTTL, offer.terms.ttl)
         actions.append(.journalThenSay(.confirm(offer.lease), session: session))
     }
 
     private mutating func reject(_ offer: Offer, highest: FencingToken, _ why: String) {
-        actions.append(.say(.reject(offer.lease, highest: highest, why: why), session: session))
+        tell(.reject(offer.lease, highest: highest, why: why))
         wantsHeartbeat = true
     }
 
     mutating func takeDeferred(_ id: UnitID, at now: BootInstant) {
         guard let deferred = units[id]?.deferred else { return }
         units[id]?.deferred = nil
-        // In a later session the heartbeat's answer has told what stands.
         if link == .open { consider(deferred.offer, heard: deferred.heard, at: now) }
     }
 
     mutating func confirmAnswered(_ lease: LeaseID, _ answer: ConfirmAnswer, at now: BootInstant) {
+        guard answer != .staleSession else { return succeeded() }
         let id = lease.unit
-        guard case .confirming(let own, _)? = units[id]?.state, own.lease == lease else {
-            if answer == .staleSession { wordIsStale() }
-            return
-        }
+        guard case .confirming(let own, _)? = units[id]?.state, own.lease == lease else { return }
         switch answer {
         case .held:
             units[id]?.state = .held(own)
             takeDeferred(id, at: now)
         case .gone:
+            let hasNext = units[id]?.deferred != nil
             free(id, at: now)
             takeDeferred(id, at: now)
+            // An offer that lapsed leaves the host in doubt until it has spoken.
+            if !hasNext { wantsHeartbeat = true }
         case .unknownHost: if link == .open { beginSession(at: now) }
-        case .staleSession: wordIsStale()
-        case .failed: break  // it may have run: the next session's first heartbeat tells
+        case .staleSession, .failed: break  // failed: it may have run, and the next session's first heartbeat tells
         }
     }
 
-    private mutating func wordIsStale() {
-        link = .over
-        actions.append(.succeeded)
-    }
-
-    private mutating func confirmed(_ lease: LeaseID) {
+    private mutating func confirmed(_ lease: LeaseID, at now: BootInstant) {
         guard case .confirming(let own, _)? = units[lease.unit]?.state, own.lease == lease else { return }
         units[lease.unit]?.state = .held(own)
+        takeDeferred(lease.unit, at: now)
     }
 
     /// A word about that very lease, which counts only with its present token (design §5).
     private mutating func end(_ lease: LeaseID, _ token: TokenHash, at now: BootInstant) {
-        guard let own = units[lease.unit]?.lease, own.lease == lease, own.endsBy(token) else { return }
+        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease, own.endsBy(token) else { return }
+        // What an admin revoked ends when its processes have.
+        if case .ending = entry.state { return }
         free(lease.unit, at: now)
         takeDeferred(lease.unit, at: now)
     }
 
     private mutating func revoke(_ lease: LeaseID, _ reason: EndReason, at now: BootInstant) {
-        guard let own = units[lease.unit]?.lease, own.lease == lease else {
+        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease else {
             wantsHeartbeat = true
             return
         }
-        free(lease.unit, at: now)
-        actions.append(.say(.end(lease, reason), session: session))
-        takeDeferred(lease.unit, at: now)
+        if case .ending = entry.state { return }
+        if let process = own.process {
+            units[lease.unit]?.state = .ending(own, reason)
+            units[lease.unit]?.deferred = nil
+            actions.append(.writeJournal)
+            actions.append(.stopProcesses(lease, process))
+        } else {
+            free(lease.unit, at: now)
+            tell(.end(lease, reason))
+            takeDeferred(lease.unit, at: now)
+        }
+    }
+
+    private struct Renewal {
+        var lease: LeaseID
+        var token: TokenHash
+        var newToken: TokenHash?
+        var nonce: String
+        var coordinator: InstanceID
+
+        init(_ lease: LeaseID, _ token: TokenHash, _ newToken: TokenHash?, _ nonce: String, _ coordinator: InstanceID) {
+            self.lease = lease
+            self.token = token
+            self.newToken = newToken
+            self.nonce = nonce
+            self.coordinator = coordinator
+        }
     }
 
     /// The deadline moves first; only then is the holder told (design §4.3).
-    private mutating func renew(
-        _ lease: LeaseID, _ token: TokenHash, _ newToken: TokenHash?, nonce: String, _ coordinator: InstanceID,
-        at now: BootInstant
-    ) {
-        func refuse(_ reason: EndReason) {
-            actions.append(
-                .say(.refuseRenewal(lease, nonce: nonce, coordinator: coordinator, reason), session: session))
+    private mutating func renew(_ renewal: Renewal, heard: BootInstant, at now: BootInstant) {
+        let id = renewal.lease.unit
+        guard let entry = units[id], var own = entry.lease, own.lease == renewal.lease else {
+            return refuse(renewal, .lost)
         }
-        guard var own = units[lease.unit]?.lease, own.lease == lease else { return refuse(.lost) }
-        guard now < own.deadline else { return refuse(.expired) }
-        guard own.token == token else { return refuse(.duplicate) }
-        own.deadline = now + own.terms.ttl
-        own.token = newToken ?? own.token
-        own.terms.coordinator = newToken == nil ? own.terms.coordinator : coordinator
-        units[lease.unit]?.replace(own)
-        actions.append(
-            .journalThenSay(
-                .renewed(lease, nonce: nonce, token: own.token, ttl: own.terms.ttl, coordinator: coordinator),
-                session: session))
+        if case .ending(_, let reason) = entry.state { return refuse(renewal, reason) }
+        guard own.token == renewal.token else { return refuse(renewal, .duplicate) }
+        guard now < own.deadline else { return refuse(renewal, .expired) }
+        if unjournaled[id] == nil { unjournaled[id] = own }
+        own.deadline = max(own.deadline, heard + own.terms.ttl)
+        if let newToken = renewal.newToken {
+            own.token = newToken
+            own.terms.coordinator = renewal.coordinator
+        }
+        units[id]?.replace(own)
+        let word = Word.renewed(
+            renewal.lease, nonce: renewal.nonce, token: own.token, ttl: own.terms.ttl,
+            coordinator: renewal.coordinator)
+        actions.append(.journalThenSay(word, session: session))
+    }
+
+    private mutating func refuse(_ renewal: Renewal, _ reason: EndReason) {
+        tell(.refuseRenewal(renewal.lease, nonce: renewal.nonce, coordinator: renewal.coordinator, reason))
     }
 
     /// Nothing is confirmed or prolonged that a restart would not know.
@@ -132,14 +165,18 @@ extension AgentMachine {
         case .confirm(let lease):
             guard let entry = units[lease.unit], entry.lease?.lease == lease else { return }
             free(lease.unit, at: now)
-            actions.append(
-                .say(
-                    .reject(lease, highest: entry.highest, why: "the agent's journal cannot be written"),
-                    session: session))
+            // Offers would come back as fast as they are rejected.
+            if units[lease.unit] != nil { units[lease.unit]?.state = .resting(until: now + Limits.heartbeat) }
+            tell(.reject(lease, highest: entry.highest, why: "the agent's journal cannot be written"))
             wantsHeartbeat = true
-        case .renewed, .reject, .refuseRenewal, .end:
-            // The deadline has moved; the holder is not told and counts on the time it had.
-            break
+        case .renewed(let lease, _, _, _, _):
+            // The coordinator gets no answer and tells its holder to try again in the time that is left: a refusal
+            // would say that the lease is gone.
+            guard let before = unjournaled[lease.unit], before.lease == lease,
+                units[lease.unit]?.lease?.lease == lease
+            else { return }
+            units[lease.unit]?.replace(before)
+        case .reject, .refuseRenewal, .end: break
         }
     }
 }

@@ -9,53 +9,58 @@ final class JournalFile {
     let directory: String
     private let lock: FileLock
     private let bootID: String
-    private var longestOnDisk: Duration
+    private var longestOnDisk = Duration.zero
 
     var path: String { directory + "/journal.json" }
     private var longestPath: String { directory + "/longest-ttl" }
 
-    /// Takes the directory, made when missing.
+    /// Takes the directory, made when missing, until the value goes.
     ///
     /// - Throws: `AgentError` where another process has it or it cannot be used.
     init(directory: String) throws(AgentError) {
+        let taken: FileLock?
         do throws(LoopError) {
             try Files.makeDirectory(directory)
-            let lockPath = directory + "/agent.lock"
-            guard let lock = try FileLock.take(lockPath) else {
-                let holder = (try? Files.read(directory + "/agent.pid")).map { String(decoding: $0, as: UTF8.self) }
-                throw LoopError(call: "busy:\(holder ?? "unknown")", code: 0)
-            }
-            self.lock = lock
-            self.directory = directory
+            taken = try FileLock.take(directory + "/agent.lock")
             bootID = try Environment.bootID()
-            longestOnDisk = .zero
-            try Files.replace(directory + "/agent.pid", with: Array(String(Environment.processID).utf8))
         } catch {
-            if error.call.hasPrefix("busy:") {
-                throw .stateDirectoryBusy(directory, process: String(error.call.dropFirst(5)))
-            }
             throw .stateDirectory(directory, why: error.description)
         }
+        guard let taken else { throw .stateDirectoryBusy(directory, process: Self.owner(of: directory)) }
+        lock = taken
+        self.directory = directory
+        do throws(LoopError) {
+            try Files.replace(Self.ownerPath(directory), with: Array(String(Environment.processID).utf8))
+        } catch {
+            throw .stateDirectory(directory, why: error.description)
+        }
+    }
+
+    private static func ownerPath(_ directory: String) -> String { directory + "/agent.pid" }
+
+    private static func owner(of directory: String) -> String {
+        // Between the lock and the first line of its owner there is nothing to read.
+        (try? Files.read(ownerPath(directory), limit: 32)).map { String(decoding: $0, as: UTF8.self) } ?? "unknown"
     }
 
     /// What is known of the time before this process.
     ///
     /// - Parameter isFirstJoin: The caller has just made this host's state, so nothing was ever held here.
     func past(isFirstJoin: Bool, wallClock: Duration) -> AgentPast {
-        var longest = Duration.zero
-        if let bytes = try? Files.read(longestPath), let text = Int64(String(decoding: bytes, as: UTF8.self)) {
-            longest = .microseconds(text)
+        if let bytes = try? Files.read(longestPath, limit: 32), let text = Int64(String(decoding: bytes, as: UTF8.self)) {
+            longestOnDisk = .microseconds(text)
         }
-        longestOnDisk = longest
+        // A journal that cannot be read or understood is a lost one.
         guard let bytes = try? Files.read(path), let decoded = JournalText.decode(bytes) else {
             return isFirstJoin && !Files.exists(path)
                 ? .firstJoin : .unknown(wallClockMicroseconds: wallClock.microseconds)
         }
         var memory = decoded.memory
-        memory.longestTTL = max(memory.longestTTL, longest)
+        memory.longestTTL = max(memory.longestTTL, longestOnDisk)
         return decoded.bootID == bootID ? .remembered(memory) : .rebooted(memory)
     }
 
+    /// Blocks for as long as the disk takes to accept a small file.
     func write(_ memory: AgentMemory) throws(LoopError) {
         if memory.longestTTL > longestOnDisk {
             try Files.replace(

@@ -19,8 +19,7 @@ struct JournalText {
                     writer.object { writer in
                         writer.member("unit", unit.unit.text)
                         writer.member("highest", unit.highest.value)
-                        writer.member("confirming", unit.isConfirming)
-                        if let lease = unit.lease { encode(lease, &writer) }
+                        if let known = unit.known { encode(known, &writer) }
                     }
                 }
             }
@@ -28,10 +27,22 @@ struct JournalText {
         return writer.bytes
     }
 
-    private static func encode(_ lease: OwnLease, _ writer: inout JSONWriter) {
+    private static func encode(_ known: AgentMemory.Lease, _ writer: inout JSONWriter) {
+        let lease = known.lease
         writer.key("lease")
         writer.object { writer in
             writer.member("id", lease.lease.text)
+            switch known.standing {
+            case .confirming: writer.member("standing", "confirming")
+            case .held: writer.member("standing", "held")
+            case .ending(let reason):
+                writer.member("standing", "ending")
+                writer.member("reason", reason.rawValue)
+            }
+            if let process = lease.process {
+                writer.member("process_group", Int64(process.group))
+                writer.member("process_start", Int64(clamping: process.startTicks))
+            }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
             writer.member("holder", lease.terms.holder.text)
@@ -55,23 +66,22 @@ struct JournalText {
         var units: [AgentMemory.Unit] = []
         for row in rows {
             guard let row = row.object, let unit = row["unit"]?.string.flatMap({ try? UnitID($0) }),
-                let highest = row["highest"]?.integer, let confirming = row["confirming"]?.bool
+                let highest = row["highest"]?.integer
             else { return nil }
-            var lease: OwnLease?
+            var known: AgentMemory.Lease?
             if let value = row["lease"] {
-                guard let object = value.object, let decoded = decode(object) else { return nil }
-                lease = decoded
+                guard let object = value.object, let decoded = decode(object), decoded.lease.lease.unit == unit
+                else { return nil }
+                known = decoded
             }
-            units.append(
-                AgentMemory.Unit(
-                    unit: unit, highest: FencingToken(highest), lease: lease, isConfirming: confirming))
+            units.append(AgentMemory.Unit(unit: unit, highest: FencingToken(highest), known: known))
         }
         let memory = AgentMemory(
             instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
         return (memory, boot)
     }
 
-    private static func decode(_ object: JSONObject) -> OwnLease? {
+    private static func decode(_ object: JSONObject) -> AgentMemory.Lease? {
         func text(_ name: String) -> String? { object[name]?.string }
         guard let lease = text("id").flatMap({ try? LeaseID($0) }), let token = text("token"),
             let deadline = object["deadline_us"]?.integer, let holder = text("holder").flatMap({ try? HolderID($0) }),
@@ -79,11 +89,26 @@ struct JournalText {
             let priority = object["priority"]?.integer, let selector = text("selector"),
             let score = object["score"]?.integer, let ttl = object["ttl_us"]?.integer, let metadata = text("metadata")
         else { return nil }
-        return OwnLease(
+        let own = OwnLease(
             lease: lease, token: TokenHash(token),
             terms: LeaseTerms(
                 holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
                 priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata),
-            deadline: BootInstant(sinceBoot: .microseconds(deadline)))
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object))
+        switch text("standing") {
+        case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)
+        case "held": return AgentMemory.Lease(lease: own, standing: .held)
+        case "ending":
+            guard let reason = text("reason").flatMap(EndReason.init(rawValue:)) else { return nil }
+            return AgentMemory.Lease(lease: own, standing: .ending(reason))
+        default: return nil
+        }
+    }
+
+    private static func process(_ object: JSONObject) -> LeaseProcess? {
+        guard let group = object["process_group"]?.integer.flatMap({ Int32(exactly: $0) }),
+            let start = object["process_start"]?.integer, start >= 0
+        else { return nil }
+        return LeaseProcess(group: group, startTicks: UInt64(start))
     }
 }

@@ -1,0 +1,41 @@
+import LeaseModel
+
+/// A lease in the agent's own table, which is the one that counts.
+package struct OwnLease: Equatable, Sendable {
+    package var lease: LeaseID
+    package var token: TokenHash
+    package var terms: LeaseTerms
+    /// The moment the offer or the last renewal was heard + ttl (design §5). Never computed from what somebody tells.
+    package var deadline: BootInstant
+    /// What runs under this lease on this host, where its holder has told.
+    package var process: LeaseProcess?
+
+    package init(
+        lease: LeaseID, token: TokenHash, terms: LeaseTerms, deadline: BootInstant, process: LeaseProcess? = nil
+    ) {
+        self.lease = lease
+        self.token = token
+        self.terms = terms
+        self.deadline = deadline
+        self.process = process
+    }
+
+    func reported(at now: BootInstant) -> HeldLease {
+        HeldLease(lease: lease, token: token, terms: terms, remaining: max(.zero, deadline - now))
+    }
+
+    /// Whether a word that names `word` ends this lease: an early end counts only with the present token (design §5).
+    func endsBy(_ word: TokenHash) -> Bool { word == token || word == .any }
+}
+
+/// The process group that runs under a lease.
+package struct LeaseProcess: Hashable, Sendable {
+    package var group: Int32
+    /// When the group's leader started, in ticks since the boot: numbers of processes are used again.
+    package var startTicks: UInt64
+
+    package init(group: Int32, startTicks: UInt64) {
+        self.group = group
+        self.startTicks = startTicks
+    }
+}

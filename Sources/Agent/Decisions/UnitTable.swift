@@ -1,0 +1,100 @@
+import LeaseModel
+
+/// Units come, go, and become free.
+extension AgentMachine {
+    mutating func free(_ id: UnitID, at now: BootInstant) {
+        if journalDue == nil { journalDue = now + Self.journalPause }
+        guard let entry = units[id] else { return }
+        if entry.isGone {
+            units[id] = nil
+            absent[id] = AgentMemory.Unit(unit: id, highest: entry.highest)
+            wantsHeartbeat = true
+        } else {
+            units[id]?.state = .free
+        }
+    }
+
+    mutating func take(_ inventory: [UnitProperties], at now: BootInstant) {
+        for properties in inventory {
+            let id = properties.unit
+            if units[id] != nil {
+                units[id]?.properties = properties
+                units[id]?.isGone = false
+            } else {
+                units[id] = fresh(properties, at: now)
+            }
+        }
+        let present = Set(inventory.map(\.unit))
+        for id in units.keys.sorted() where !present.contains(id) {
+            guard let entry = units[id] else { continue }
+            if entry.lease == nil {
+                units[id] = nil
+                absent[id] = AgentMemory.Unit(unit: id, highest: entry.highest)
+            } else {
+                units[id]?.isGone = true
+            }
+        }
+    }
+
+    private mutating func fresh(_ properties: UnitProperties, at now: BootInstant) -> UnitEntry {
+        var entry = UnitEntry(properties: properties, state: freshState, highest: freshHighest)
+        if let known = absent.removeValue(forKey: properties.unit) {
+            entry.highest = max(known.highest, freshHighest)
+            if let known = known.known {
+                entry.highest = max(entry.highest, known.lease.lease.fencing)
+                entry.state =
+                    switch known.standing {
+                    case .confirming: .confirming(known.lease, since: now)
+                    case .held: .held(known.lease)
+                    case .ending(let reason): .ending(known.lease, reason)
+                    }
+            }
+        }
+        if case .resting(let until) = entry.state, until <= now { entry.state = .free }
+        return entry
+    }
+
+    /// What runs under leases here, in the order of their units.
+    package var processes: [(lease: LeaseID, process: LeaseProcess)] {
+        units.keys.sorted().compactMap { id in
+            guard let own = units[id]?.lease, let process = own.process else { return nil }
+            return (own.lease, process)
+        }
+    }
+
+    var endingProcesses: [(lease: LeaseID, process: LeaseProcess)] {
+        processes.filter { entry in
+            if case .ending? = units[entry.lease.unit]?.state { return true }
+            return false
+        }
+    }
+
+    mutating func processStarted(_ lease: LeaseID, _ token: TokenHash, _ process: LeaseProcess, at now: BootInstant) {
+        guard var own = units[lease.unit]?.lease, own.lease == lease, own.token == token, now < own.deadline else {
+            return
+        }
+        if case .ending? = units[lease.unit]?.state { return }
+        own.process = process
+        units[lease.unit]?.replace(own)
+        actions.append(.writeJournal)
+    }
+
+    mutating func processesGone(_ lease: LeaseID, at now: BootInstant) {
+        guard let entry = units[lease.unit], var own = entry.lease, own.lease == lease, own.process != nil else {
+            return
+        }
+        switch entry.state {
+        case .free, .resting: break
+        case .confirming:
+            own.process = nil
+            units[lease.unit]?.replace(own)
+        case .held:
+            // A holder that has died gives its place back at once (design §1).
+            free(lease.unit, at: now)
+            tell(.end(lease, .released))
+        case .ending(_, let reason):
+            free(lease.unit, at: now)
+            tell(.end(lease, reason))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import EventLoop
+import LeaseModel
+
+/// The process groups that run under leases on this host: notices their end, and ends them when told.
+struct ProcessWatch {
+    private enum Stage {
+        case running
+        /// Asked to end; killed when the moment has come.
+        case asked(killAt: Duration)
+        case killed
+    }
+
+    private struct Entry {
+        var process: LeaseProcess
+        var stage: Stage
+    }
+
+    private var entries: [LeaseID: Entry] = [:]
+
+    /// How often to `look` while there is something to see.
+    static let interval = Duration.milliseconds(100)
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Whether anything is being ended.
+    var isStopping: Bool {
+        entries.values.contains { entry in
+            if case .running = entry.stage { return false }
+            return true
+        }
+    }
+
+    /// Watches exactly these and those that are being ended.
+    mutating func follow(_ processes: [(lease: LeaseID, process: LeaseProcess)]) {
+        guard !(entries.isEmpty && processes.isEmpty) else { return }
+        let known = Dictionary(uniqueKeysWithValues: processes.map { ($0.lease, $0.process) })
+        entries = entries.filter { lease, entry in
+            if case .running = entry.stage { return known[lease] == entry.process }
+            return true
+        }
+        for (lease, process) in processes where entries[lease] == nil {
+            entries[lease] = Entry(process: process, stage: .running)
+        }
+    }
+
+    /// Asks the group to end now, and kills it after `grace`.
+    mutating func stop(_ lease: LeaseID, _ process: LeaseProcess, grace: Duration, at now: Duration) {
+        if case .asked? = entries[lease]?.stage { return }
+        if case .killed? = entries[lease]?.stage { return }
+        if Self.isAlive(process) { ProcessGroup.signal(process.group, .terminate) }
+        entries[lease] = Entry(process: process, stage: .asked(killAt: now + grace))
+    }
+
+    /// Kills what had its time, and tells of which leases nothing runs any more; these are watched no longer.
+    mutating func look(at now: Duration) -> [LeaseID] {
+        var gone: [LeaseID] = []
+        for (lease, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            guard Self.isAlive(entry.process) else {
+                entries[lease] = nil
+                gone.append(lease)
+                continue
+            }
+            if case .asked(let killAt) = entry.stage, killAt <= now {
+                ProcessGroup.signal(entry.process.group, .kill)
+                entries[lease]?.stage = .killed
+            }
+        }
+        return gone
+    }
+
+    /// The group of a process of this very user that was started for this lease, or nil.
+    ///
+    /// That the lease's id stands in its environment is the proof: who knows a lease's token must not thereby be able
+    /// to have any other process of this host killed.
+    static func group(of process: Int32, startedFor lease: LeaseID) -> LeaseProcess? {
+        guard let group = ProcessGroup.of(process), group > 1, group != ProcessGroup.of(Environment.processID),
+            let start = ProcessGroup.startTicks(ofProcess: group),
+            let environment = try? Files.read("/proc/\(group)/environ", limit: 4 << 20)
+        else { return nil }
+        let value = Array(lease.text.utf8)
+        let isStartedFor = environment.split(separator: 0).contains { variable in
+            guard let equals = variable.firstIndex(of: UInt8(ascii: "=")) else { return false }
+            return variable[(equals + 1)...].elementsEqual(value)
+        }
+        return isStartedFor ? LeaseProcess(group: group, startTicks: start) : nil
+    }
+
+    private static func isAlive(_ process: LeaseProcess) -> Bool {
+        guard ProcessGroup.isAlive(process.group) else { return false }
+        // The leader may have ended before the rest of its group. Another start means that the number is used again.
+        guard let start = ProcessGroup.startTicks(ofProcess: process.group) else { return true }
+        return start == process.startTicks
+    }
+}

@@ -1,0 +1,110 @@
+import LeaseModel
+import LeaseStore
+import Telemetry
+
+/// Says the agent's words to Redis and turns the answers into events.
+///
+/// Its functions reach Redis before they first suspend, so words that are started one after the other on the loop also
+/// arrive in that order. An actor's method on the way would end that.
+struct Voice: Sendable {
+    let store: LeaseStore
+    let log: Log
+    let host: HostID
+    let instance: InstanceID
+
+    func origin(_ session: Int64) -> AgentOrigin { AgentOrigin(host: host, instance: instance, session: session) }
+
+    func heartbeat(_ heartbeat: AgentHeartbeat) async -> AgentMachine.Event {
+        let session = heartbeat.origin.session
+        do throws(StoreError) {
+            switch try await store.heartbeat(heartbeat) {
+            case .heard(let messages): return .heartbeatAnswered(session: session, .heard(messages))
+            case .hostInUse(let other): return .heartbeatAnswered(session: session, .hostInUse(other))
+            case .staleSession: return .heartbeatAnswered(session: session, .staleSession)
+            }
+        } catch {
+            notice(error, "heartbeat")
+            return .heartbeatAnswered(session: session, .failed)
+        }
+    }
+
+    func say(_ word: AgentMachine.Word, session: Int64) async -> AgentMachine.Event {
+        let origin = origin(session)
+        switch word {
+        case .confirm(let lease): return await confirm(lease, origin)
+        case .end(let lease, let reason): return await end(lease, reason, origin)
+        case .reject(let lease, let highest, let why):
+            log.info("offer_rejected", ["lease": .text(lease.text), "why": .text(why)])
+            do throws(StoreError) {
+                return told(try await store.reject(origin, lease, highest: highest, why: why), session)
+            } catch {
+                return failed(error, "reject", session)
+            }
+        case .renewed(let lease, let nonce, let token, let ttl, let coordinator):
+            do throws(StoreError) {
+                return told(
+                    try await store.renewed(
+                        origin, lease, nonce: nonce, token: token, ttl: ttl, coordinator: coordinator), session)
+            } catch {
+                return failed(error, "renewed", session)
+            }
+        case .refuseRenewal(let lease, let nonce, let coordinator, let reason):
+            do throws(StoreError) {
+                return told(
+                    try await store.refuseRenewal(
+                        origin, lease, nonce: nonce, coordinator: coordinator, reason: reason), session)
+            } catch {
+                return failed(error, "refuse_renewal", session)
+            }
+        }
+    }
+
+    private func confirm(_ lease: LeaseID, _ origin: AgentOrigin) async -> AgentMachine.Event {
+        let answer: AgentMachine.ConfirmAnswer
+        do throws(StoreError) {
+            switch try await store.confirm(origin, lease) {
+            case .held:
+                log.info("lease_granted", ["lease": .text(lease.text)])
+                answer = .held
+            case .gone: answer = .gone
+            case .unknownHost: answer = .unknownHost
+            case .staleSession: answer = .staleSession
+            }
+        } catch {
+            notice(error, "confirm")
+            answer = .failed
+        }
+        return .confirmAnswered(session: origin.session, lease, answer)
+    }
+
+    private func end(_ lease: LeaseID, _ reason: EndReason, _ origin: AgentOrigin) async -> AgentMachine.Event {
+        log.info("lease_ended", ["lease": .text(lease.text), "reason": .text(reason.rawValue)])
+        do throws(StoreError) {
+            switch try await store.end(origin, lease, reason: reason) {
+            case .ended(let next): return .endAnswered(session: origin.session, next: next)
+            case .unknownLease: return .wordAnswered(session: origin.session, .ok)
+            case .unknownHost: return .wordAnswered(session: origin.session, .unknownHost)
+            case .staleSession: return .wordAnswered(session: origin.session, .staleSession)
+            }
+        } catch {
+            return failed(error, "end", origin.session)
+        }
+    }
+
+    private func told(_ outcome: WordOutcome, _ session: Int64) -> AgentMachine.Event {
+        switch outcome {
+        case .ok: .wordAnswered(session: session, .ok)
+        case .unknownHost: .wordAnswered(session: session, .unknownHost)
+        case .staleSession: .wordAnswered(session: session, .staleSession)
+        }
+    }
+
+    private func failed(_ error: StoreError, _ script: StaticString, _ session: Int64) -> AgentMachine.Event {
+        notice(error, script)
+        return .wordAnswered(session: session, .failed)
+    }
+
+    private func notice(_ error: StoreError, _ script: StaticString) {
+        log.warning("script_failed", ["script": .text("\(script)"), "error": .text(error.message)])
+    }
+}

@@ -1,0 +1,184 @@
+import LeaseModel
+import Testing
+
+@testable import Agent
+
+@Suite struct `A session` {
+    @Test func `begins with each connection and says the whole table`() throws {
+        var bench = try Bench(["h1/1", "h1/0"])
+        let first = bench.handle(.connected)
+        #expect(first == [.heartbeat(session: 1, isFirst: true, bench.machine.reports(at: bench.now))])
+        #expect(bench.machine.reports(at: bench.now).map(\.properties.unit.text) == ["h1/0", "h1/1"])
+        bench.answerHeartbeat(.heard([]))
+        bench.handle(.disconnected)
+        #expect(bench.handle(.connected).first == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
+    }
+
+    @Test func `has a heartbeat every five seconds and at once when asked`() throws {
+        var bench = try Bench.open()
+        #expect(bench.machine.wakeAt == bench.now + .seconds(5))
+        #expect(bench.handle(.clockReached, after: .seconds(5)) == [bench.heartbeat])
+        #expect(bench.hear(.speak) == [bench.heartbeat])
+        #expect(bench.handle(.subscribed) == [bench.heartbeat])
+        #expect(bench.machine.wakeAt == bench.now + .seconds(5))
+    }
+
+    @Test func `is tried again where its first heartbeat has no answer`() throws {
+        var bench = try Bench()
+        bench.handle(.connected)
+        bench.answerHeartbeat(.failed)
+        #expect(bench.machine.wakeAt == bench.now + .seconds(1))
+        let again = bench.handle(.clockReached, after: .seconds(1))
+        #expect(again == [.heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now))])
+    }
+
+    @Test func `does not open with an answer that came after the connection ended`() throws {
+        var bench = try Bench()
+        bench.handle(.connected)
+        bench.handle(.disconnected)
+        bench.answerHeartbeat(.heard([.offer(try Bench.offer(5))]))
+        #expect(!bench.machine.isOpen)
+        #expect(bench.state() == "free")
+    }
+
+    @Test func `is refused where the host id is live elsewhere`() throws {
+        var bench = try Bench()
+        bench.handle(.connected)
+        #expect(bench.answerHeartbeat(.hostInUse(InstanceID("b"))) == [.refused(InstanceID("b"))])
+    }
+
+    @Test func `waits for the other's presence to lapse where Redis came back from an old copy`() throws {
+        var bench = try Bench.open()
+        bench.handle(.disconnected)
+        bench.handle(.connected)
+        #expect(bench.answerHeartbeat(.hostInUse(InstanceID("b"))) == [])
+        #expect(bench.handle(.clockReached, after: .seconds(1)).heartbeats == 1)
+        bench.answerHeartbeat(.heard([]))
+        #expect(bench.machine.isOpen)
+    }
+
+    @Test(arguments: 0..<3)
+    func `that a successor has ended is the last: nothing is said any more`(_ word: Int) throws {
+        var bench = try Bench.open()
+        bench.hear(.offer(try Bench.offer(5)))
+        let actions =
+            switch word {
+            case 0: bench.answerHeartbeat(.staleSession)
+            case 1: try bench.answerConfirm(5, .staleSession)
+            default: bench.handle(.wordAnswered(session: 1, .staleSession))
+            }
+        #expect(actions == [.succeeded])
+        #expect(bench.handle(.connected) == [])
+        #expect(bench.hear(.offer(try Bench.offer(6))) == [])
+        #expect(bench.machine.wakeAt == nil)
+    }
+
+    @Test func `keeps a bounded number of early messages`() throws {
+        var bench = try Bench()
+        bench.handle(.connected)
+        for fencing in 1...2000 as ClosedRange<Int64> { bench.hear(.offer(try Bench.offer(fencing))) }
+        #expect(bench.machine.early.count == 1024)
+    }
+}
+
+@Suite struct `Devices` {
+    @Test func `that come are reported free, with the fencing token they had`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        bench.hear(.end(try Bench.lease(5), TokenHash("k5"), .released))
+        #expect(bench.handle(.inventory([])).heartbeats == 1)
+        #expect(bench.state() == "no unit")
+        #expect(bench.machine.memory.units.map(\.highest.value) == [5])
+        bench.handle(.inventory([try Bench.unit("h1/0"), try Bench.unit("h1/1")]))
+        #expect(bench.machine.reports(at: bench.now).map(\.highestFencing.value) == [5, 0])
+    }
+
+    @Test func `that go keep their lease until it ends, and then their fencing token`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        bench.handle(.inventory([]))
+        #expect(bench.state() == "held 5")
+        #expect(bench.hear(.offer(try Bench.offer(6))).rejections == [[6, 5]])
+        let actions = bench.hear(.end(try Bench.lease(5), TokenHash("k5"), .released))
+        #expect(actions == [.heartbeat(session: 1, isFirst: false, [])])
+        #expect(bench.machine.memory.units.map(\.highest.value) == [5])
+    }
+}
+
+@Suite struct `A restart` {
+    static func memory(_ standing: AgentMemory.Standing = .held, deadline: BootInstant) throws -> AgentMemory {
+        var own = try Bench.own(5, deadline: deadline)
+        if case .ending = standing { own.process = Bench.process }
+        return AgentMemory(
+            instance: InstanceID("before"),
+            units: [
+                AgentMemory.Unit(
+                    unit: try UnitID("h1/0"), highest: FencingToken(5),
+                    known: AgentMemory.Lease(lease: own, standing: standing))
+            ], longestTTL: .seconds(300))
+    }
+
+    @Test func `keeps leases with their deadlines as they stand`() throws {
+        let deadline = Bench.start + .seconds(7)
+        var bench = try Bench.open(past: .remembered(Self.memory(deadline: deadline)))
+        #expect(bench.state() == "held 5")
+        #expect(try bench.deadline() == deadline)
+        bench.handle(.clockReached, after: .seconds(9))
+        #expect(bench.state() == "free")
+    }
+
+    @Test func `asks whether a confirm was taken`() throws {
+        var bench = try Bench(past: .remembered(Self.memory(.confirming, deadline: Bench.start + .seconds(7))))
+        #expect(bench.state() == "confirming 5")
+        bench.connect([.confirmed(try Bench.lease(5))])
+        #expect(bench.state() == "held 5")
+    }
+
+    @Test func `goes on ending what was being ended`() throws {
+        var bench = try Bench(past: .remembered(Self.memory(.ending(.reset), deadline: Bench.start + .seconds(7))))
+        #expect(bench.handle(.clockReached) == [.stopProcesses(try Bench.lease(5), Bench.process)])
+        #expect(bench.state() == "ending 5")
+        bench.handle(.processesGone(try Bench.lease(5)))
+        #expect(bench.state() == "free")
+    }
+
+    @Test func `says in its journal what it knew before`() throws {
+        let memory = try Self.memory(deadline: Bench.start + .seconds(7))
+        let bench = try Bench(past: .remembered(memory))
+        #expect(bench.machine.memory.units == memory.units)
+        #expect(bench.machine.memory.longestTTL == memory.longestTTL)
+        #expect(bench.machine.memory.instance == InstanceID("a1"))
+    }
+
+    @Test func `of the host adopts nothing: its units rest until no lease of before can stand`() throws {
+        let memory = try Self.memory(deadline: Bench.start + .seconds(7))
+        let soon = BootInstant(sinceBoot: .seconds(20))
+        var bench = try Bench(past: .rebooted(memory), at: soon)
+        bench.connect()
+        #expect(bench.state() == "resting")
+        #expect(bench.hear(.offer(try Bench.offer(6))).rejections == [[6, 5]])
+        bench.now = BootInstant(sinceBoot: .seconds(302))
+        bench.handle(.clockReached)
+        #expect(bench.state() == "free")
+        #expect(bench.hear(.offer(try Bench.offer(5))).rejections == [[5, 5]])
+
+        let late = try Bench(past: .rebooted(memory), at: BootInstant(sinceBoot: .seconds(302)))
+        #expect(late.state() == "free")
+    }
+
+    @Test func `without a journal rests from its start, and its fencing tokens begin at the wall clock`() throws {
+        let wall: Int64 = 1_764_000_000_000_000
+        var bench = try Bench.open(past: .unknown(wallClockMicroseconds: wall))
+        #expect(bench.state() == "resting")
+        bench.handle(.clockReached, after: Limits.longestTTL + Limits.lockDelay - .nanoseconds(1))
+        #expect(bench.state() == "resting")
+        bench.handle(.clockReached, after: .nanoseconds(1))
+        #expect(bench.state() == "free")
+        #expect(bench.hear(.offer(try Bench.offer(wall))).rejections == [[wall, wall]])
+        #expect(bench.hear(.offer(try Bench.offer(wall + 1))) == [try bench.confirm(wall + 1)])
+    }
+
+    @Test func `in a directory that was just made begins at once`() throws {
+        #expect(try Bench.open().state() == "free")
+    }
+}
