@@ -51,7 +51,7 @@ let package = Package(
         tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
         tests("EventLoopTests", ["EventLoop", "TestSupport"]),
-        tests("HTTPTests", ["HTTP", "EventLoop", "TestSupport"]),
+        tests("HTTPTests", ["HTTP", "EventLoop", "JSON", "TestSupport"]),
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),

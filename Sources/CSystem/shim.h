@@ -23,6 +23,9 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -60,4 +63,24 @@ static inline int shim_spawn_close_from(posix_spawn_file_actions_t *actions, int
 }
 static inline int shim_spawn_change_directory(posix_spawn_file_actions_t *actions, const char *path) {
     return posix_spawn_file_actions_addchdir_np(actions, path);
+}
+// Macros over enumerations and casts.
+static inline uint64_t shim_tls_options(void) { return SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF; }
+/// Names the host in the handshake and lets only a certificate of that name, or that address, pass; 1 when done.
+static inline int shim_tls_expect_host(SSL *ssl, const char *host) {
+    unsigned char address[16];
+    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+    return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
+}
+// GNU additions of <sys/socket.h> and <poll.h> that Swift's Glibc module hides.
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+static inline int shim_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+#ifndef POLLRDHUP
+#define POLLRDHUP 0x2000
+#endif
+/// Whether the peer has closed its side, also where unread bytes come first.
+static inline int shim_has_hung_up(int fd) {
+    struct pollfd look = {.fd = fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }

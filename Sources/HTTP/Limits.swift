@@ -1,0 +1,64 @@
+/// Every bound of this room, with its reason and what a client sees when it is reached.
+package struct HTTPLimits: Sendable {
+    // MARK: Server, one request
+
+    /// Bytes of a request line and its headers; more is answered 431. Browsers send a tenth of it.
+    package var headBytes = 16 << 10
+    /// Bytes of a request target; more is answered 414.
+    package var targetBytes = 8 << 10
+    /// Header fields of a request; more is answered 431.
+    package var headerFields = 100
+    /// Bytes of a request's body, chunked or not; more is answered 413, before it is read where it is announced.
+    package var bodyBytes = 64 << 10
+    /// From a request's first byte to its last, however busily they trickle; then 408.
+    package var requestDeadline = Duration.seconds(10)
+
+    // MARK: Server, one connection
+
+    /// Between two requests; then the connection is closed. Longer than a client or proxy keeps one, so that it is
+    /// they who close and no request meets a closing connection.
+    package var idleTimeout = Duration.seconds(75)
+    /// Bytes that may wait behind a request that is not answered yet; more stay in the kernel until it is.
+    package var pipelinedBytes = 32 << 10
+    /// How long the rest of an answer may wait for its reader; then the connection is closed.
+    package var drainDeadline = Duration.seconds(10)
+    /// How long a connection's last answer is given to arrive before the connection is closed: closing one with
+    /// unread bytes destroys what is under way.
+    package var lingerDeadline = Duration.seconds(1)
+    /// Bytes of a stream that its reader has not taken; more and the connection is closed.
+    package var streamBufferBytes = 256 << 10
+    /// How long the kernel repeats unanswered bytes; then the client counts as gone (design §5).
+    package var unansweredBytes = Duration.seconds(2)
+    /// Silence before the kernel asks whether a client's machine is still there; it asks twice, a second apart.
+    package var silence = Duration.seconds(3)
+    /// How often a waiting client that has filled its buffer is looked at: its end is hidden behind unread bytes.
+    package var fullBufferLook = Duration.milliseconds(500)
+
+    // MARK: Server, all of it
+
+    /// Connections at a time; one more is answered 503 and closed. Each costs one descriptor.
+    package var connections = 12_000
+    /// Connections beyond these that are given their 503; even more are closed at once.
+    package var refusedConnections = 64
+    /// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` where that is less.
+    package var backlog: Int32 = 4096
+    /// How long nothing is accepted after the descriptors have run out.
+    package var descriptorPause = Duration.milliseconds(100)
+
+    // MARK: Client
+
+    /// Bytes of an answer's status line and headers; more fails the call.
+    package var answerHeadBytes = 64 << 10
+    /// Bytes of an answer's body; more fails the call.
+    package var answerBodyBytes = 16 << 20
+    /// Bytes of one server-sent event; more fails the stream.
+    package var eventBytes = 1 << 20
+    /// Idle connections kept for the next call to the same endpoint.
+    package var idleConnectionsKept = 8
+    /// How long an idle connection is kept; well under what a server keeps it.
+    package var idleConnectionAge = Duration.seconds(30)
+    /// How long one address of a host may take to answer before the next is tried.
+    package var connectDeadline = Duration.seconds(3)
+
+    package init() {}
+}

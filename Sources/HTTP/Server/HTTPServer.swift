@@ -1,0 +1,160 @@
+import CSystem
+import EventLoop
+import Telemetry
+
+/// An HTTP/1.1 server on a loop: over TCP, TLS and unix sockets, as many listeners as wanted.
+///
+/// What a request has to look like, and what becomes of one that does not, is decided here; the handler gets complete
+/// requests, one at a time a connection, in the order in which they came. `@unchecked Sendable` holds because all but
+/// `init` and `shutDown` checks that it runs on the loop's thread, and `shutDown` goes there.
+package final class HTTPServer: @unchecked Sendable {
+    let loop: EventLoop
+    let limits: HTTPLimits
+    let log: Log
+    let handler: (HTTPRequest, HTTPExchange) -> Void
+    /// Where answers are written before they are sent; one for all, since each is sent at once.
+    var text = MessageText()
+    private(set) var isShuttingDown = false
+
+    /// What has happened so far, for metrics.
+    package private(set) var counts = HTTPCounts()
+
+    private var listeners: [Listener] = []
+    private var connections: [Connection] = []
+    private var dateLine = DateLine()
+    /// Requests whose answer is not sent.
+    private var underWay = 0
+    private var shutDownTimer: LoopTimer?
+    private var whenShutDown: [UnsafeContinuation<Void, Never>] = []
+
+    /// - Parameter handler: Called on the loop's thread with each request; it answers at once or later.
+    package init(
+        loop: EventLoop, limits: HTTPLimits = .init(), log: Log,
+        handler: @escaping (HTTPRequest, HTTPExchange) -> Void
+    ) {
+        self.loop = loop
+        self.limits = limits
+        self.log = log
+        self.handler = handler
+    }
+
+    // MARK: Listening
+
+    /// Listens on every address of `host`, with TLS where it has settings; `*` is every address of this machine.
+    /// On the loop's thread, or before it runs. A name is looked up while everything waits.
+    ///
+    /// - Parameter port: 0 to 65535; 0 takes a free one.
+    /// - Returns: the port.
+    package func listen(host: String, port: Int, tls: TLSSettings? = nil) throws(HTTPError) -> Int {
+        loop.checkIsolated()
+        guard !isShuttingDown else { throw HTTPError(.cannotListen, "the server is shutting down") }
+        var context: TLSContext?
+        if let tls { context = try TLSContext(tls) }
+        let bound = try Listener.bind(self, host: host, port: port, tls: context)
+        listeners += bound.listeners
+        return bound.port
+    }
+
+    /// Listens on a unix socket that only its owner may open. A socket left behind is replaced, one in use is not.
+    package func listen(unixPath: String) throws(HTTPError) {
+        loop.checkIsolated()
+        guard !isShuttingDown else { throw HTTPError(.cannotListen, "the server is shutting down") }
+        listeners.append(try Listener.bind(self, unixPath: unixPath))
+    }
+
+    // MARK: Shutting down
+
+    /// Stops listening and lets every request that is under way be answered, its connection closed behind it; whoever
+    /// comes meanwhile on an open connection gets 503. What is not answered when `grace` has passed gets 503 too.
+    /// Returns when the last connection is closed.
+    package func shutDown(grace: Duration) async {
+        await withUnsafeContinuation { continuation in
+            loop.perform { self.beginShutDown(grace, continuation) }
+        }
+    }
+
+    private func beginShutDown(_ grace: Duration, _ continuation: UnsafeContinuation<Void, Never>) {
+        whenShutDown.append(continuation)
+        guard !isShuttingDown else { return lookWhetherOver() }
+        isShuttingDown = true
+        let closing = listeners
+        listeners = []
+        for listener in closing { listener.close() }
+        let timer = loop.timer { [weak self] in self?.closeConnections() }
+        shutDownTimer = timer
+        timer.arm(after: underWay == 0 ? .zero : grace)
+        lookWhetherOver()
+    }
+
+    private func closeConnections() {
+        for connection in connections { connection.serverCloses() }
+        let timer = loop.timer { [weak self] in
+            guard let self else { return }
+            for connection in self.connections { connection.close() }
+        }
+        shutDownTimer = timer
+        timer.arm(after: limits.lingerDeadline + limits.lingerDeadline)
+        lookWhetherOver()
+    }
+
+    private func lookWhetherOver() {
+        guard isShuttingDown, connections.isEmpty else { return }
+        shutDownTimer?.disarm()
+        shutDownTimer = nil
+        let waiting = whenShutDown
+        whenShutDown = []
+        for continuation in waiting { continuation.resume() }
+    }
+
+    // MARK: From listeners and connections
+
+    var date: [UInt8] {
+        dateLine.look(loop.now, wallClock: loop.wallClock)
+        return dateLine.bytes
+    }
+
+    func accepted(_ descriptor: Int32, peer: String, tls: TLSContext?) {
+        counts.connections += 1
+        guard connections.count < limits.connections + limits.refusedConnections else {
+            counts.refusals[503, default: 0] += 1
+            close(descriptor)
+            return
+        }
+        let isOneTooMany = connections.count >= limits.connections
+        guard let connection = Connection(self, descriptor: descriptor, peer: peer, tls: tls) else { return }
+        connection.position = connections.count
+        connections.append(connection)
+        counts.openConnections = connections.count
+        if isShuttingDown {
+            connection.refuse(.shuttingDown)
+        } else if isOneTooMany {
+            connection.refuse(.overloaded)
+        }
+    }
+
+    func requestBegan() {
+        counts.requests += 1
+        underWay += 1
+    }
+
+    func requestEnded() {
+        underWay -= 1
+        if isShuttingDown, underWay == 0 { shutDownTimer?.arm(after: .zero) }
+    }
+
+    func refused(_ refusal: Refusal) {
+        counts.refusals[refusal.status, default: 0] += 1
+        log.debug("request refused", ["status": .integer(Int64(refusal.status)), "error": .text(refusal.word)])
+    }
+
+    func closed(_ connection: Connection) {
+        let last = connections.removeLast()
+        if last !== connection {
+            precondition(connections[connection.position] === connection, "a connection knows its own place")
+            connections[connection.position] = last
+            last.position = connection.position
+        }
+        counts.openConnections = connections.count
+        lookWhetherOver()
+    }
+}
