@@ -82,4 +82,15 @@ final class TLSContext {
         SSL_shutdown(ssl)
         ERR_clear_error()
     }
+
+    /// Why a handshake has failed; nil when it was not TLS that did.
+    static func refusal(_ buffer: OpaquePointer) -> String? {
+        let code = bufferevent_get_openssl_error(buffer)
+        guard code != 0 else { return nil }
+        let reason = ERR_reason_error_string(code).map { String(cString: $0) } ?? "error \(code)"
+        guard let ssl = bufferevent_openssl_get_ssl(buffer) else { return reason }
+        let verdict = SSL_get_verify_result(ssl)
+        guard verdict != Int(X509_V_OK), let text = X509_verify_cert_error_string(verdict) else { return reason }
+        return String(cString: text)
+    }
 }

@@ -46,12 +46,14 @@ final class MessageParser {
     private var part = Part.none
     private var stop = Stop.hungry
     private var headBytes = 0
-    private var followsLineFeed = false
+    private var lastByte: UInt8 = 0
 
     /// Whether a byte of the present message has come.
     private(set) var hasBegun = false
     /// Whether a header goes on in the next line (obs-fold, RFC 9112 §5.2), which llhttp lets through.
     private(set) var isFolded = false
+    /// Whether a line ends without a carriage return, which others may read as no end at all.
+    private(set) var hasBareLineFeed = false
     private(set) var keepsAlive = false
     private(set) var target: [UInt8] = []
     private(set) var headers = HTTPHeaders()
@@ -124,7 +126,8 @@ final class MessageParser {
             headBytes = 0
             hasBegun = false
             isFolded = false
-            followsLineFeed = false
+            lastByte = 0
+            hasBareLineFeed = false
             target.removeAll(keepingCapacity: true)
             headers = HTTPHeaders()
             body = []
@@ -135,16 +138,20 @@ final class MessageParser {
     /// Reserves for a body whose length is announced and allowed.
     func reserveBody(_ count: Int) { body.reserveCapacity(count) }
 
+    /// Counts, and looks at the line ends that llhttp lets through.
     private func lookAtHead(_ bytes: UnsafeRawBufferPointer) {
         headBytes += bytes.count
-        var rest = bytes
-        while !rest.isEmpty {
-            if followsLineFeed, rest[0] == 0x20 || rest[0] == 0x09 { isFolded = true }
-            followsLineFeed = false
-            guard let start = rest.baseAddress, let found = memchr(start, 0x0A, rest.count) else { return }
-            rest = UnsafeRawBufferPointer(rebasing: rest[(UnsafeRawPointer(found) - start + 1)...])
-            followsLineFeed = true
+        var start = 0
+        while start < bytes.count {
+            if lastByte == 0x0A, bytes[start] == 0x20 || bytes[start] == 0x09 { isFolded = true }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            guard let base = rest.baseAddress, let found = memchr(base, 0x0A, rest.count) else { break }
+            let length = UnsafeRawPointer(found) - base
+            if (length > 0 ? rest[length - 1] : lastByte) != 0x0D { hasBareLineFeed = true }
+            start += length + 1
+            lastByte = 0x0A
         }
+        lastByte = bytes.last ?? lastByte
     }
 
     // MARK: From llhttp
