@@ -72,7 +72,9 @@ package actor Agent {
         }
         let journal = try JournalFile(directory: settings.stateDirectory)
         let found = await source()
-        if found == nil { log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)]) }
+        if found == nil {
+            log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)])
+        }
         let units = found ?? []
         guard units.count <= Limits.unitsPerHost else {
             throw .tooManyUnits(units.count, limit: Limits.unitsPerHost)

@@ -92,7 +92,9 @@ extension AgentMachine {
 
     /// A word about that very lease, which counts only with its present token (design §5).
     private mutating func end(_ lease: LeaseID, _ token: TokenHash, at now: BootInstant) {
-        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease, own.endsBy(token) else { return }
+        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease, own.endsBy(token) else {
+            return
+        }
         // What an admin revoked ends when its processes have.
         if case .ending = entry.state { return }
         free(lease.unit, at: now)

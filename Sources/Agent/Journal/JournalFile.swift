@@ -47,7 +47,8 @@ final class JournalFile {
     ///
     /// - Parameter isFirstJoin: The caller has just made this host's state, so nothing was ever held here.
     func past(isFirstJoin: Bool, wallClock: Duration) -> AgentPast {
-        if let bytes = try? Files.read(longestPath, limit: 32), let text = Int64(String(decoding: bytes, as: UTF8.self)) {
+        if let bytes = try? Files.read(longestPath, limit: 32), let text = Int64(String(decoding: bytes, as: UTF8.self))
+        {
             longestOnDisk = .microseconds(text)
         }
         // A journal that cannot be read or understood is a lost one.

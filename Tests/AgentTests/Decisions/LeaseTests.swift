@@ -104,7 +104,8 @@ import Testing
         bench.handle(.disconnected)
         #expect(bench.handle(.clockReached, after: .seconds(62)) == [])
         #expect(bench.state() == "free")
-        #expect(bench.handle(.connected) == [.heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now))])
+        #expect(
+            bench.handle(.connected) == [.heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now))])
     }
 
     @Test func `while a session opens, and is told as soon as that is open`() throws {
@@ -120,7 +121,10 @@ import Testing
     @Test func `at once by its holder's word, without lock-delay`() throws {
         var bench = try Bench.open()
         try bench.grant(5)
-        #expect(bench.hear(.end(try Bench.lease(5), TokenHash("k5"), .released), .offer(try Bench.offer(6))) == [try bench.confirm(6)])
+        #expect(
+            bench.hear(.end(try Bench.lease(5), TokenHash("k5"), .released), .offer(try Bench.offer(6))) == [
+                try bench.confirm(6)
+            ])
     }
 
     @Test func `by an admin's word, which names the lease alone`() throws {
@@ -133,7 +137,8 @@ import Testing
     @Test func `when it is revoked and nothing is known to run under it: at once`() throws {
         var bench = try Bench.open()
         try bench.grant(5)
-        #expect(bench.hear(.revoke(try Bench.lease(5), .revoked, by: "ann", why: "test")) == [try bench.end(5, .revoked)])
+        #expect(
+            bench.hear(.revoke(try Bench.lease(5), .revoked, by: "ann", why: "test")) == [try bench.end(5, .revoked)])
         #expect(bench.state() == "free")
     }
 

@@ -22,7 +22,8 @@ import Testing
         #expect(try bench.deadline() == heard + .seconds(60))
     }
 
-    @Test func `never before the session's first heartbeat is answered, but then from the moment it was heard`() throws {
+    @Test func `never before the session's first heartbeat is answered, but then from the moment it was heard`() throws
+    {
         var bench = try Bench()
         bench.handle(.connected)
         #expect(bench.hear(.offer(try Bench.offer(5))) == [])
@@ -103,7 +104,10 @@ import Testing
     @Test func `whose offer does not stand frees the unit`() throws {
         var bench = try Bench.open()
         bench.hear(.offer(try Bench.offer(5)))
-        #expect(try bench.answerConfirm(5, .gone) == [.heartbeat(session: 1, isFirst: false, bench.machine.reports(at: bench.now))])
+        #expect(
+            try bench.answerConfirm(5, .gone) == [
+                .heartbeat(session: 1, isFirst: false, bench.machine.reports(at: bench.now))
+            ])
         #expect(bench.state() == "free")
     }
 

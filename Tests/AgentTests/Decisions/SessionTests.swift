@@ -11,7 +11,9 @@ import Testing
         #expect(bench.machine.reports(at: bench.now).map(\.properties.unit.text) == ["h1/0", "h1/1"])
         bench.answerHeartbeat(.heard([]))
         bench.handle(.disconnected)
-        #expect(bench.handle(.connected).first == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
+        #expect(
+            bench.handle(.connected).first
+                == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
     }
 
     @Test func `has a heartbeat every five seconds and at once when asked`() throws {
