@@ -13,12 +13,16 @@ struct ProcessWatch {
     private struct Entry {
         var process: LeaseProcess
         var stage: Stage
+        /// When a group without its leader is looked for among all processes again.
+        var searchAt = Duration.zero
     }
 
     private var entries: [LeaseID: Entry] = [:]
 
     /// How often to `look` while there is something to see.
     static let interval = Duration.milliseconds(100)
+    /// A search walks all processes of the host.
+    private static let searchPause = Duration.seconds(1)
 
     var isEmpty: Bool { entries.isEmpty }
 
@@ -47,7 +51,7 @@ struct ProcessWatch {
     mutating func stop(_ lease: LeaseID, _ process: LeaseProcess, grace: Duration, at now: Duration) {
         if case .asked? = entries[lease]?.stage { return }
         if case .killed? = entries[lease]?.stage { return }
-        if Self.isAlive(process) { ProcessGroup.signal(process.group, .terminate) }
+        if Self.mayLive(process) { ProcessGroup.signal(process.group, .terminate) }
         entries[lease] = Entry(process: process, stage: .asked(killAt: now + grace))
     }
 
@@ -55,7 +59,7 @@ struct ProcessWatch {
     mutating func look(at now: Duration) -> [LeaseID] {
         var gone: [LeaseID] = []
         for (lease, entry) in entries.sorted(by: { $0.key < $1.key }) {
-            guard Self.isAlive(entry.process) else {
+            guard isAlive(lease, entry, at: now) else {
                 entries[lease] = nil
                 gone.append(lease)
                 continue
@@ -85,10 +89,27 @@ struct ProcessWatch {
         return isStartedFor ? LeaseProcess(group: group, startTicks: start) : nil
     }
 
-    private static func isAlive(_ process: LeaseProcess) -> Bool {
+    private mutating func isAlive(_ lease: LeaseID, _ entry: Entry, at now: Duration) -> Bool {
+        guard Self.mayLive(entry.process) else { return false }
+        if ProcessGroup.startTicks(ofProcess: entry.process.group) != nil { return true }
+        // Without its leader the group may consist of dead processes that nobody has reaped, which still take signals.
+        if case .running = entry.stage, entry.searchAt > now { return true }
+        entries[lease]?.searchAt = now + Self.searchPause
+        return Self.hasLivingMember(entry.process.group)
+    }
+
+    /// False where the group is gone or its number is used again.
+    private static func mayLive(_ process: LeaseProcess) -> Bool {
         guard ProcessGroup.isAlive(process.group) else { return false }
-        // The leader may have ended before the rest of its group. Another start means that the number is used again.
         guard let start = ProcessGroup.startTicks(ofProcess: process.group) else { return true }
         return start == process.startTicks
+    }
+
+    private static func hasLivingMember(_ group: Int32) -> Bool {
+        // Where the processes cannot be seen, what takes signals counts as alive.
+        guard let names = try? Files.list("/proc") else { return true }
+        return names.lazy.compactMap { Int32($0) }.contains { process in
+            ProcessGroup.of(process) == group && ProcessGroup.startTicks(ofProcess: process) != nil
+        }
     }
 }
