@@ -166,12 +166,23 @@ package actor Agent {
     }
 
     /// Remembers what runs under a lease, so that it is ended with it. False where the token is not the lease's
-    /// present one, or the process was not started for this lease on this host.
-    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash) -> Bool {
-        guard let group = ProcessWatch.group(of: process, startedFor: lease) else { return false }
-        feed(.processStarted(lease, token, group))
-        return machine?.processes.contains { $0.lease == lease && $0.process == group } ?? false
+    /// present one, or the process was not started for this lease on this host: its environment has to have the
+    /// lease's id as the value of a variable.
+    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash) async -> Bool {
+        for _ in 0..<Self.looksAtStart {
+            switch ProcessWatch.group(of: process, startedFor: lease) {
+            case .foreign: return false
+            case .starting: await loop.sleep(for: .milliseconds(5))
+            case .found(let group):
+                feed(.processStarted(lease, token, group))
+                return machine?.processes.contains { $0.lease == lease && $0.process == group } ?? false
+            }
+        }
+        return false
     }
+
+    /// How often a process that is just being started is looked at.
+    private static let looksAtStart = 50
 
     /// Looks for devices now.
     package func probe() {

@@ -72,21 +72,29 @@ struct ProcessWatch {
         return gone
     }
 
-    /// The group of a process of this very user that was started for this lease, or nil.
+    enum Finding: Equatable {
+        case found(LeaseProcess)
+        /// The process is just being started: its environment cannot be read yet.
+        case starting
+        case foreign
+    }
+
+    /// The group of a process that was started for this lease.
     ///
     /// That the lease's id stands in its environment is the proof: who knows a lease's token must not thereby be able
     /// to have any other process of this host killed.
-    static func group(of process: Int32, startedFor lease: LeaseID) -> LeaseProcess? {
+    static func group(of process: Int32, startedFor lease: LeaseID) -> Finding {
         guard let group = ProcessGroup.of(process), group > 1, group != ProcessGroup.of(Environment.processID),
             let start = ProcessGroup.startTicks(ofProcess: group),
             let environment = try? Files.read("/proc/\(group)/environ", limit: 4 << 20)
-        else { return nil }
+        else { return .foreign }
+        guard !environment.isEmpty else { return .starting }
         let value = Array(lease.text.utf8)
         let isStartedFor = environment.split(separator: 0).contains { variable in
             guard let equals = variable.firstIndex(of: UInt8(ascii: "=")) else { return false }
             return variable[(equals + 1)...].elementsEqual(value)
         }
-        return isStartedFor ? LeaseProcess(group: group, startTicks: start) : nil
+        return isStartedFor ? .found(LeaseProcess(group: group, startTicks: start)) : .foreign
     }
 
     private mutating func isAlive(_ lease: LeaseID, _ entry: Entry, at now: Duration) -> Bool {
