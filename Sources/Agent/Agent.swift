@@ -1,4 +1,5 @@
 import EventLoop
+import HTTP
 import LeaseModel
 import LeaseStore
 import RedisClient
@@ -19,6 +20,7 @@ package actor Agent {
     private let source: DeviceSource
     private let client: RedisClient
     private let subscription: RedisSubscription
+    private let outbox: Outbox
     private let voice: Voice
     private let onEnd: @Sendable (AgentError) -> Void
     private var stage = Stage.idle
@@ -34,6 +36,11 @@ package actor Agent {
     private var probeTimer: LoopTimer?
     private var isClientUp = false
     private var isInboxUp = false
+    private var doors: [HTTPServer] = []
+    private var calls: [Int: HTTPExchange] = [:]
+    private var callCount = 0
+    /// Where `verifyListen` is bound.
+    package private(set) var verifyPort: Int?
 
     /// - Parameters:
     ///   - devices: Asked at the start and every `probeInterval`.
@@ -53,9 +60,15 @@ package actor Agent {
         subscription = RedisSubscription(
             loop: loop, endpoint: settings.redis, name: "leasehold-agent-inbox", log: log,
             settings: settings.redisSettings)
+        let client = client
+        let outbox = Outbox(loop: loop) { script, keys, arguments, reply in
+            client.evaluate(script, keys: keys, arguments: arguments, reply: reply)
+        }
+        self.outbox = outbox
         voice = Voice(
-            store: LeaseStore(client: client, pool: settings.pool), log: self.log, host: settings.host,
-            instance: InstanceID(SecureRandom.randomHex(bytes: 16)))
+            store: LeaseStore(pool: settings.pool) { (script, keys, arguments) async throws(RedisError) in
+                try await outbox.evaluate(script, keys, arguments)
+            }, log: self.log, host: settings.host, instance: InstanceID(SecureRandom.randomHex(bytes: 16)))
     }
 
     private var now: BootInstant { BootInstant(sinceBoot: loop.now) }
@@ -86,6 +99,7 @@ package actor Agent {
         } catch {
             throw .stateDirectory(settings.stateDirectory, why: error.description)
         }
+        try openDoors()
         self.journal = journal
         self.machine = machine
         stage = .running
@@ -116,6 +130,42 @@ package actor Agent {
             longestTTL: settings.longestTTL, at: now)
     }
 
+    private func openDoors() throws(AgentError) {
+        if let listen = settings.verifyListen {
+            let server = door(.tcp)
+            do throws(HTTPError) {
+                verifyPort = try server.listen(host: listen.host, port: listen.port)
+            } catch {
+                throw .cannotListen("\(listen.host):\(listen.port)", why: error.message)
+            }
+            doors.append(server)
+        }
+        let path = Self.socketPath(in: settings.stateDirectory)
+        let server = door(.unix)
+        do throws(HTTPError) {
+            try server.listen(unixPath: path)
+            doors.append(server)
+        } catch {
+            // Leases do without: only what runs under them is not known then.
+            log.warning("local_socket_failed", ["path": .text(path), "error": .text(error.message)])
+        }
+    }
+
+    private func door(_ door: Door) -> HTTPServer {
+        // The server keeps this agent until `stop`.
+        HTTPServer(loop: loop, log: log) { request, exchange in
+            self.callCount += 1
+            let number = self.callCount
+            self.calls[number] = exchange
+            self.loop.spawn { await self.answer(number, request, through: door) }
+        }
+    }
+
+    private func answer(_ number: Int, _ request: HTTPRequest, through door: Door) async {
+        let reply = await reply(to: request, through: door)
+        calls.removeValue(forKey: number)?.respond(HTTPResponse(status: reply.status, json: reply.body))
+    }
+
     private func connect() {
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         watchTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtProcesses() } }
@@ -144,6 +194,8 @@ package actor Agent {
                 log.warning("depart_failed", ["error": .text(error.message)])
             }
         }
+        for door in doors { await door.shutDown(grace: .seconds(1)) }
+        doors = []
         await subscription.close()
         await client.close()
         writeJournal()
@@ -328,14 +380,14 @@ package actor Agent {
         let heartbeat = AgentHeartbeat(
             origin: voice.origin(session), predecessor: predecessor, isFirst: isFirst, address: settings.address,
             version: settings.version, labels: settings.labels, units: reports)
-        loop.spawn { [voice] in
+        outbox.start { [voice] in
             let answer = await voice.heartbeat(heartbeat)
             await self.feed(answer)
         }
     }
 
     private func say(_ word: AgentMachine.Word, _ session: Int64) {
-        loop.spawn { [voice] in
+        outbox.start { [voice] in
             let answer = await voice.say(word, session: session)
             await self.feed(answer)
         }

@@ -7,6 +7,7 @@ package enum AgentError: Error, Equatable, Sendable, CustomStringConvertible {
     case succeeded(String)
     case tooManyUnits(Int, limit: Int)
     case tooManyLabels(Int, limit: Int)
+    case cannotListen(String, why: String)
 
     package var description: String {
         switch self {
@@ -22,6 +23,8 @@ package enum AgentError: Error, Equatable, Sendable, CustomStringConvertible {
             "This host has \(count) units; an agent serves at most \(limit). Pass fewer devices on."
         case .tooManyLabels(let count, let limit):
             "This host has \(count) labels; at most \(limit) are allowed. Drop some --label."
+        case .cannotListen(let address, let why):
+            "The agent cannot listen at \(address) (\(why)). Name another address with --verify-listen."
         }
     }
 }

@@ -18,7 +18,9 @@ package struct AgentSettings: Sendable {
     package var stopGrace = Duration.seconds(5)
     /// How often the devices are looked at again.
     package var probeInterval = Duration.seconds(60)
-    /// Where this agent's own HTTP is found, for show; empty for none.
+    /// Where `verify` is answered over TCP, beside the unix socket in the state directory; port 0 takes a free one.
+    package var verifyListen: (host: String, port: Int)?
+    /// Where others find that, for show; empty for nowhere.
     package var address = ""
     package var version: String
     package var redisSettings = RedisSettings()

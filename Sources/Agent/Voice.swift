@@ -2,10 +2,7 @@ import LeaseModel
 import LeaseStore
 import Telemetry
 
-/// Says the agent's words to Redis and turns the answers into events.
-///
-/// Its functions reach Redis before they first suspend, so words that are started one after the other on the loop also
-/// arrive in that order. An actor's method on the way would end that.
+/// Says the agent's words to Redis, one script each, and turns the answers into events.
 struct Voice: Sendable {
     let store: LeaseStore
     let log: Log

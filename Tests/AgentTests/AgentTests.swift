@@ -233,7 +233,8 @@ import Testing
             let agent = try await scene.start()
             let lease = try await scene.grant("t1")
             let ready = "\(scene.redis.directory)/ready"
-            let child = try await scene.process("trap '' TERM; touch \(ready); while :; do sleep 0.05; done", for: lease)
+            let child = try await scene.process(
+                "trap '' TERM; touch \(ready); while :; do sleep 0.05; done", for: lease)
             try await eventually("the child listens to nobody") { Files.exists(ready) }
             #expect(await agent.processStarted(child.processID, under: lease, token: TokenHash("hash-t1")))
             _ = try await scene.store.revoke(.lease(lease), mode: .revoke, by: "ann", why: "test")

@@ -5,7 +5,7 @@ import Testing
 
 /// Random lives of an agent, watched by a checker that knows nothing of the machine but what it says.
 @Suite struct `Whatever happens, an agent` {
-    @Test(arguments: 0..<64 as Range<UInt64>)
+    @Test(arguments: 0..<32 as Range<UInt64>)
     func `never has two leases of a unit standing, and never forgets one`(_ seed: UInt64) throws {
         var life = try Life(seed: seed)
         for step in 0..<2000 {

@@ -1,0 +1,66 @@
+import EventLoop
+import RedisClient
+
+/// Lets scripts reach Redis in the order in which they were decided, without one waiting for another's answer.
+///
+/// Tasks that start in order need not arrive in order: each call on the way is a hop of its own. So a piece of work
+/// takes its place when it is decided, and its script leaves when all before it have left.
+actor Outbox {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    /// Sends a script; the reply comes exactly once, possibly inside this call. On the loop.
+    typealias Send =
+        @Sendable (
+            RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
+        ) -> Void
+
+    @TaskLocal private static var place: Int?
+
+    private let loop: EventLoop
+    private let send: Send
+    private var issued = 0
+    /// The place whose script is the next to leave.
+    private var next = 0
+    private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    /// Places given up out of turn.
+    private var skipped: Set<Int> = []
+
+    init(loop: EventLoop, send: @escaping Send) {
+        self.loop = loop
+        self.send = send
+    }
+
+    /// Starts work whose script, one at most, leaves after those of all work started before. On the loop.
+    nonisolated func start(_ work: @escaping @Sendable () async -> Void) {
+        let place = assumeIsolated { outbox in
+            defer { outbox.issued += 1 }
+            return outbox.issued
+        }
+        loop.spawn {
+            await Self.$place.withValue(place) { await work() }
+            await self.leave(place)
+        }
+    }
+
+    /// Sends a script when its turn has come; one of no started work at once.
+    func evaluate(
+        _ script: RedisScript, _ keys: [String], _ arguments: [RedisArgument]
+    ) async throws(RedisError) -> RedisReply {
+        let place = Self.place
+        if let place, place > next {
+            await withCheckedContinuation { waiting[place] = $0 }
+        }
+        let outcome: Result<RedisReply, RedisError> = await withCheckedContinuation { continuation in
+            send(script, keys, arguments) { continuation.resume(returning: $0) }
+            if let place { leave(place) }
+        }
+        return try outcome.get()
+    }
+
+    private func leave(_ place: Int) {
+        guard place >= next else { return }
+        skipped.insert(place)
+        while skipped.remove(next) != nil { next += 1 }
+        waiting.removeValue(forKey: next)?.resume()
+    }
+}

@@ -1,0 +1,111 @@
+import EventLoop
+import LeaseModel
+import Testing
+
+@testable import Agent
+
+@Suite struct `The journal` {
+    @Test func `reads back what was written`() throws {
+        let memory = try Self.memory()
+        let decoded = try #require(JournalText.decode(JournalText.encode(memory, bootID: "boot")))
+        #expect(decoded.memory == memory)
+        #expect(decoded.bootID == "boot")
+    }
+
+    @Test func `counts as lost where it is no journal`() throws {
+        let whole = JournalText.encode(try Self.memory(), bootID: "boot")
+        for length in 0..<whole.count { #expect(JournalText.decode(Array(whole[..<length])) == nil) }
+        let text = String(decoding: whole, as: UTF8.self)
+        for (known, other) in [
+            ("\"version\":1", "\"version\":2"), ("\"held\"", "\"hold\""), ("h1/1#7", "h1/0#7"),
+            ("\"reset\"", "\"bored\""),
+        ] {
+            #expect(text.contains(known))
+            #expect(JournalText.decode(Array(text.replacing(known, with: other).utf8)) == nil, "\(other)")
+        }
+    }
+
+    @Test func `of this boot is adopted, of another one only its fencing tokens and longest ttl`() throws {
+        try inDirectory { directory in
+            let memory = try Self.memory()
+            do {
+                let file = try JournalFile(directory: directory)
+                #expect(file.past(isFirstJoin: true, wallClock: .zero) == .firstJoin)
+                #expect(
+                    file.past(isFirstJoin: false, wallClock: .seconds(9)) == .unknown(wallClockMicroseconds: 9_000_000))
+                try file.write(memory)
+            }
+            do {
+                let file = try JournalFile(directory: directory)
+                #expect(file.past(isFirstJoin: true, wallClock: .zero) == .remembered(memory))
+            }
+            try Files.replace(directory + "/journal.json", with: JournalText.encode(memory, bootID: "another"))
+            let file = try JournalFile(directory: directory)
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .rebooted(memory))
+        }
+    }
+
+    @Test func `does not forget the longest ttl when it was put back`() throws {
+        try inDirectory { directory in
+            var memory = try Self.memory()
+            memory.longestTTL = .seconds(60)
+            do {
+                let file = try JournalFile(directory: directory)
+                try file.write(memory)
+                memory.longestTTL = .seconds(500)
+                try file.write(memory)
+            }
+            memory.longestTTL = .seconds(60)
+            try Files.replace(directory + "/journal.json", with: JournalText.encode(memory, bootID: "another"))
+            memory.longestTTL = .seconds(500)
+            let file = try JournalFile(directory: directory)
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .rebooted(memory))
+        }
+    }
+
+    @Test func `that cannot be read makes no first join`() throws {
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            try Files.replace(file.path, with: Array("{".utf8))
+            #expect(file.past(isFirstJoin: true, wallClock: .seconds(1)) == .unknown(wallClockMicroseconds: 1_000_000))
+        }
+    }
+
+    @Test func `belongs to one agent at a time`() throws {
+        try inDirectory { directory in
+            let first = try JournalFile(directory: directory)
+            #expect(throws: AgentError.stateDirectoryBusy(directory, process: "\(Environment.processID)")) {
+                try JournalFile(directory: directory)
+            }
+            withExtendedLifetime(first) {}
+        }
+    }
+
+    private static func memory() throws -> AgentMemory {
+        let deadline = Bench.start + .microseconds(1_234_567)
+        var ending = try Bench.own(7, on: "h1/1", deadline: deadline)
+        ending.process = LeaseProcess(group: 4711, startTicks: 99)
+        ending.terms.metadata = #"{"job":"ü\n"}"#
+        return AgentMemory(
+            instance: InstanceID("a1"),
+            units: [
+                AgentMemory.Unit(
+                    unit: try UnitID("h1/0"), highest: FencingToken(1_764_000_000_000_001),
+                    known: AgentMemory.Lease(lease: try Bench.own(5, deadline: deadline), standing: .held)),
+                AgentMemory.Unit(
+                    unit: try UnitID("h1/1"), highest: FencingToken(7),
+                    known: AgentMemory.Lease(lease: ending, standing: .ending(.reset))),
+                AgentMemory.Unit(
+                    unit: try UnitID("h1/2"), highest: FencingToken(9),
+                    known: AgentMemory.Lease(
+                        lease: try Bench.own(9, on: "h1/2", deadline: deadline), standing: .confirming)),
+                AgentMemory.Unit(unit: try UnitID("h1/3"), highest: FencingToken(0)),
+            ], longestTTL: .milliseconds(60_500))
+    }
+
+    private func inDirectory(_ body: (String) throws -> Void) throws {
+        let directory = "/tmp/lh-\(SecureRandom.randomHex(bytes: 6))"
+        defer { try? Files.removeTree(directory) }
+        try body(directory)
+    }
+}
