@@ -160,9 +160,10 @@ export class Browser {
     this.waiting = new Map();
     this.count = 0;
     socket.onmessage = (text) => {
-      const { id, result, error } = JSON.parse(text);
+      const message = JSON.parse(text);
+      const { id, result, error } = message;
       const one = this.waiting.get(id);
-      if (!one) return;
+      if (!one) return this.onevent?.(message);
       this.waiting.delete(id);
       if (error) one.reject(new Error(error.message));
       else one.resolve(result);

@@ -14,8 +14,8 @@
 const SECOND = 1000;
 /** One place's number of lock calls that may hang at a time: a browser has six connections to a server for all tabs. */
 const LONG_WAITS = 3;
-/** How long a lock call of the other waiters hangs, and their pause. A ticket is kept for 5 s without its client. */
-const TOUCH = 300;
+/** The others only touch their tickets, which are kept for 5 s without their client: a touch at most, and the pause. */
+const TOUCH = 2 * SECOND;
 const BETWEEN_TOUCHES = 1500;
 /** The bridge answers a timeout itself; this much later nobody waits for that answer any more. */
 const ANSWER_GRACE = 3 * SECOND;
@@ -27,11 +27,15 @@ const LONGEST_WAIT = 3600;
 /** Why a call was ended by this module itself. */
 const NO_ANSWER = new Error("no answer in time");
 const ASK_AGAIN = new Error("asked again");
+const TOUCHED = new Error("touched");
 /** Kept from the original client, whose callers may look for it. */
 const DIRECT_TOKEN = "direct-webgpu-fallback";
 /** What the event stream is asked for: every way in which a lease can end. */
 const ENDINGS = ["ending", "released", "expired", "revoked", "reset", "force-released", "cancelled", "lost", "duplicate"];
 
+const CLOCK = "leasehold-clock";
+/** This module is also the script of its own little worker. */
+const isClock = typeof document === "undefined" && globalThis.name === CLOCK;
 const isBrowser = typeof document !== "undefined" || typeof WorkerGlobalScope !== "undefined";
 const locks = isBrowser ? globalThis.navigator?.locks : undefined;
 const pageId = randomId();
@@ -80,15 +84,60 @@ const since = (moment) => Math.max(performance.now() - moment.steady, Date.now()
 
 const ago = (age) => ({ steady: performance.now() - age, wall: Date.now() - age });
 
+/**
+ * Timers of a worker: those of a page that nobody looks at fire once a minute only. Whatever comes first counts, the
+ * worker or the page's own timer, for a worker may be forbidden.
+ */
+const clock = {
+  tasks: new Map(),
+  count: 0,
+
+  get worker() {
+    if (this.isStarted || typeof document === "undefined" || typeof Worker === "undefined") return this.started;
+    this.isStarted = true;
+    try {
+      this.started = new Worker(import.meta.url, { type: "module", name: CLOCK });
+      this.started.onmessage = ({ data }) => this.tasks.get(data)?.();
+      this.started.onerror = () => (this.started = undefined);
+    } catch {
+      // Loaded from another origin.
+    }
+    return this.started;
+  },
+};
+
+if (isClock) {
+  globalThis.onmessage = ({ data: { id, milliseconds } }) => setTimeout(() => postMessage(id), milliseconds);
+}
+
+/** Does the work after a while; returns what calls it off. */
+function later(work, milliseconds) {
+  const id = (clock.count += 1);
+  const callOff = () => {
+    clearTimeout(timer);
+    clock.tasks.delete(id);
+  };
+  const run = () => {
+    callOff();
+    work();
+  };
+  const timer = setTimeout(run, milliseconds);
+  if (clock.worker) {
+    clock.tasks.set(id, run);
+    clock.worker.postMessage({ id, milliseconds });
+  }
+  return callOff;
+}
+
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
     const done = () => {
-      clearTimeout(timer);
+      callOff();
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, milliseconds);
+    const callOff = later(done, milliseconds);
     signal?.addEventListener("abort", done);
   });
 }
@@ -130,7 +179,7 @@ class Bridge {
     const abort = () => controller.abort(signal.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const timer = setTimeout(() => controller.abort(NO_ANSWER), timeout);
+    const callOff = later(() => controller.abort(NO_ANSWER), timeout);
     try {
       const response = await this.fetch(this.url + path, {
         method,
@@ -152,8 +201,10 @@ class Bridge {
         body: answer && typeof answer === "object" ? answer : {},
         retryAfter: Number(response.headers.get("retry-after")) || 0,
       };
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
-      clearTimeout(timer);
+      callOff();
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -341,19 +392,31 @@ class Wait {
       const timeout = Math.min(LONGEST_WAIT, Math.max(0, this.left) / SECOND);
       const body = { ...this.wish, request_id: this.request.id, timeout };
       const limits = { signal: again.signal, timeout: giveBack ? this.left + ANSWER_GRACE : TOUCH };
-      const answer = await this.bridge.call("POST", "/v1/gpu/lock", body, limits).finally(() => giveBack?.());
+      this.wasSent = true;
+      const call = this.bridge.call("POST", "/v1/gpu/lock", body, limits).finally(() => giveBack?.());
+      if (!giveBack) this.touch(again);
+      const answer = await call;
       this.wasAnswered = true;
       return await this.judge(answer, sent);
     } catch (error) {
       if (error === ASK_AGAIN) return undefined;
-      if (giveBack || error !== NO_ANSWER) return await this.unanswered();
-      // A touch was meant to end like this: the ticket is known, and the connection free for others.
+      if (error !== TOUCHED && (giveBack || error !== NO_ANSWER)) return await this.unanswered();
       this.isBetweenTouches = true;
       await pause(Math.min(BETWEEN_TOUCHES, this.left), again.signal);
       this.isBetweenTouches = false;
       return undefined;
     } finally {
       this.options.signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Ends this touch as soon as the bridge knows of it: others need the connection. No timer, which might be slow. */
+  async touch(again) {
+    await pause(50, again.signal);
+    while (!again.signal.aborted && !this.over.signal.aborted) {
+      const state = await this.look();
+      if (state === "queued") again.abort(TOUCHED);
+      else await pause(200, again.signal);
     }
   }
 
@@ -411,7 +474,7 @@ class Wait {
   async leave(outcome) {
     const { bridge, wish, request } = this;
     request.end();
-    if (this.wasAnswered || outcome.cancelled) {
+    if (this.wasSent) {
       bridge
         .call("POST", "/v1/gpu/lock", { ...wish, request_id: request.id, timeout: 0 }, { keepalive: true })
         .then(({ body }) => body.token && bridge.call("POST", "/v1/gpu/unlock", { token: body.token }))
@@ -428,37 +491,49 @@ class Wait {
     }
   }
 
-  /** Reports the place in the queue, and notices a hanging call that no answer can reach any more. */
+  /** Asks for the place in the queue and reports it. Resolves to the request's state, nothing where no answer came. */
+  async look() {
+    const over = this.over.signal;
+    this.lookedAt = mark();
+    try {
+      const path = `/v1/gpu/requests/${encodeURIComponent(this.request.id)}`;
+      const { status, body } = await this.bridge.call("GET", path, undefined, { signal: over, timeout: 4 * SECOND });
+      this.wasAnswered = true;
+      if (over.aborted || status !== 200) return "unknown";
+      this.report({
+        state: body.state,
+        position: body.position,
+        ahead: body.ahead || [],
+        queueDepth: body.queue_depth,
+        waitedMs: body.waited_ms,
+        timeLeftMs: body.time_left_ms,
+      });
+      return body.state;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Looks again and again, and notices a hanging call that no answer can reach any more. */
   async watch() {
     const over = this.over.signal;
+    const every = this.options.onWait ? this.options.progressEvery : 5 * SECOND;
     let doubts = 0;
     await pause(250, over);
     while (!over.aborted) {
-      try {
-        const path = `/v1/gpu/requests/${encodeURIComponent(this.request.id)}`;
-        const { status, body } = await this.bridge.call("GET", path, undefined, { signal: over, timeout: 4 * SECOND });
-        this.wasAnswered = true;
-        if (status === 200) {
-          doubts = body.state === "held" || body.state === "unknown" ? doubts + 1 : 0;
-          if (body.state === "held" && this.isBetweenTouches) this.again.abort(ASK_AGAIN);
-          this.report({
-            state: body.state,
-            position: body.position,
-            ahead: body.ahead || [],
-            queueDepth: body.queue_depth,
-            waitedMs: body.waited_ms,
-            timeLeftMs: body.time_left_ms,
-          });
-        }
-      } catch {
-        doubts += 1;
+      const rest = this.lookedAt ? every - since(this.lookedAt) : 0;
+      if (rest > every / 4) {
+        await pause(rest, over);
+        continue;
       }
-      if (over.aborted) return;
+      const state = await this.look();
+      if (state === "held" && this.isBetweenTouches) this.again.abort(ASK_AGAIN);
+      doubts = state === "queued" || state === "offered" ? 0 : doubts + 1;
       if (doubts >= 3) {
         doubts = 0;
         this.again.abort(ASK_AGAIN);
       }
-      await pause(this.options.onWait ? this.options.progressEvery : 5 * SECOND, over);
+      await pause(every, over);
     }
   }
 }
@@ -489,8 +564,8 @@ class Lease {
     if (this.from && left < this.left) return;
     this.from = sent;
     this.lasts = lasts;
-    clearTimeout(this.deadline);
-    this.deadline = setTimeout(() => this.checkDeadline(), Math.max(0, left));
+    this.callOff?.();
+    this.callOff = later(() => this.checkDeadline(), Math.max(0, left));
   }
 
   get left() {
@@ -499,7 +574,7 @@ class Lease {
 
   checkDeadline() {
     if (this.isOver) return;
-    if (this.left > 0) this.deadline = setTimeout(() => this.checkDeadline(), this.left);
+    if (this.left > 0) this.callOff = later(() => this.checkDeadline(), this.left);
     else this.lose("expired", { message: `Lease ${this.id} could not be renewed in time. Stop using the unit.` });
   }
 
@@ -511,7 +586,7 @@ class Lease {
 
   close() {
     this.isOver = true;
-    clearTimeout(this.deadline);
+    this.callOff?.();
     this.request?.end();
     keeperOf(this.bridge).drop(this);
   }
@@ -662,11 +737,11 @@ class Keeper {
 
   /** Sets the one timer for whatever has to be renewed first. */
   plan() {
-    clearTimeout(this.timer);
+    this.callOff?.();
     let next = Infinity;
     for (const lease of this.leases.values()) next = Math.min(next, this.due(lease));
     for (const charge of this.charges.values()) next = Math.min(next, this.due(charge));
-    if (next < Infinity) this.timer = setTimeout(() => this.work(), Math.max(10, next));
+    if (next < Infinity) this.callOff = later(() => this.work(), Math.max(10, next));
   }
 
   /** Milliseconds until a renewal; a page that does not lead leaves the leader its turn first. */
@@ -716,7 +791,7 @@ class Keeper {
     charge.number = number;
     const stamped = await new Promise((resolve) => {
       charge.stamped = (answered) => answered === number && resolve(true);
-      setTimeout(() => resolve(false), Math.min(300, charge.ttl / 10));
+      later(() => resolve(false), Math.min(300, charge.ttl / 10));
       this.say({ type: "stamp?", lease: id, number });
     });
     if (!stamped && (await this.isDead(charge.page))) {
@@ -775,7 +850,7 @@ async function accessDirectly(left) {
   let release = () => {};
   if (locks) {
     const waiting = new AbortController();
-    const timer = setTimeout(() => waiting.abort(), Math.max(1, left));
+    const callOff = later(() => waiting.abort(), Math.max(1, left));
     try {
       release = await new Promise((resolve, reject) => {
         locks
@@ -785,7 +860,7 @@ async function accessDirectly(left) {
     } catch {
       return { success: false, error: "Another tab uses the GPU directly", timeout: true };
     } finally {
-      clearTimeout(timer);
+      callOff();
     }
   }
   return { success: true, direct: true, token: DIRECT_TOKEN, signal: aborter.signal, release: async () => release() };
