@@ -83,6 +83,23 @@ final class Wire: Sendable {
         }
     }
 
+    /// The server's descriptor of this connection, which lies in the same process; nil when it is not found.
+    var otherEnd: Int32? {
+        guard let mine = Self.port(descriptor, getsockname) else { return nil }
+        return (0..<1024).first { $0 != descriptor && Self.port($0, getpeername) == mine }
+    }
+
+    private static func port(
+        _ descriptor: Int32, _ ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> in_port_t? {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { ask(descriptor, $0, &length) }
+        }
+        return status == 0 && address.sin_family == sa_family_t(AF_INET) ? address.sin_port : nil
+    }
+
     /// What has come so far and was not taken.
     var text: String {
         look()
