@@ -3,6 +3,12 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     package var message: String
     /// Bytes from the beginning.
     package var offset: Int
+
+    package init(message: String, offset: Int) {
+        self.message = message
+        self.offset = offset
+    }
+
     package var description: String { "\(message), at byte \(offset)" }
 }
 
@@ -57,11 +63,14 @@ private struct Cursor {
     }
 
     private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
-        let text = Array("\(word)".utf8)
-        guard bytes.count - at >= text.count, bytes[at..<at + text.count].elementsEqual(text) else {
-            throw error("no JSON value begins like this")
+        let start = at
+        for scalar in "\(word)".utf8 {
+            guard peek == scalar else {
+                at = start
+                throw error("no JSON value begins like this")
+            }
+            at += 1
         }
-        at += text.count
         return value
     }
 
@@ -79,14 +88,14 @@ private struct Cursor {
             guard peek == UInt8(ascii: "\"") else { throw error("a member's name in quotes should stand here") }
             let nameAt = at
             let name = try string()
-            guard object[name] == nil else {
+            guard !object.contains(name) else {
                 throw JSONError(message: "the name \"\(name.prefix(40))\" stands twice in one object", offset: nameAt)
             }
             skipSpace()
             guard peek == UInt8(ascii: ":") else { throw error("a colon should stand here") }
             at += 1
             skipSpace()
-            object[name] = try value(depth: depth)
+            object.append(name, try value(depth: depth))
             skipSpace()
             switch peek {
             case UInt8(ascii: ","): at += 1
@@ -126,6 +135,7 @@ private struct Cursor {
         var isWhole = true
         if peek == UInt8(ascii: "-") { at += 1 }
         if peek == UInt8(ascii: "0") { at += 1 } else { try digits() }
+        let whole = at
         if peek == UInt8(ascii: ".") {
             isWhole = false
             at += 1
@@ -137,12 +147,25 @@ private struct Cursor {
             if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { at += 1 }
             try digits()
         }
-        let text = String(decoding: bytes[start..<at], as: UTF8.self)
-        if isWhole, let value = Int64(text) { return .integer(value) }
-        guard let value = Double(text), value.isFinite else {
+        if isWhole, let value = integer(start..<whole) { return .integer(value) }
+        guard let value = Double(String(decoding: bytes[start..<at], as: UTF8.self)), value.isFinite else {
             throw JSONError(message: "the number is too large", offset: start)
         }
         return .number(value)
+    }
+
+    /// The value of digits with an optional minus; nil beyond `Int64`.
+    private func integer(_ range: Range<Int>) -> Int64? {
+        let isNegative = bytes[range.lowerBound] == UInt8(ascii: "-")
+        var value: Int64 = 0  // counted downwards, as there is one more negative number
+        for index in (isNegative ? range.dropFirst() : range) {
+            let (tenfold, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+            let (next, isBeyond) = tenfold.subtractingReportingOverflow(Int64(bytes[index] - UInt8(ascii: "0")))
+            if isTooLarge || isBeyond { return nil }
+            value = next
+        }
+        if isNegative { return value }
+        return value == .min ? nil : -value
     }
 
     private mutating func digits() throws(JSONError) {
@@ -154,11 +177,20 @@ private struct Cursor {
     private mutating func string() throws(JSONError) -> String {
         at += 1
         let start = at
-        while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { at += 1 }
-        if peek == UInt8(ascii: "\"") {
-            let text = String(validating: bytes[start..<at], as: UTF8.self)
+        var all: UInt8 = 0
+        while at < bytes.count {
+            let byte = bytes[at]
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { break }
+            all |= byte
             at += 1
-            guard let text else { throw JSONError(message: "the text is not valid UTF-8", offset: start) }
+        }
+        if peek == UInt8(ascii: "\"") {
+            let range = start..<at
+            at += 1
+            if all < 0x80 { return String(decoding: bytes[range], as: UTF8.self) }
+            guard let text = String(validating: bytes[range], as: UTF8.self) else {
+                throw JSONError(message: "the text is not valid UTF-8", offset: start)
+            }
             return text
         }
         var unescaped = Array(bytes[start..<at])

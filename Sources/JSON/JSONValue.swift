@@ -48,7 +48,12 @@ package enum JSONValue: Equatable, Sendable {
 
 /// The members of a JSON object in their order. A name occurs once.
 package struct JSONObject: Equatable, Sendable, Sequence, ExpressibleByDictionaryLiteral {
-    package private(set) var members: [(name: String, value: JSONValue)] = []
+    private struct Member: Equatable {
+        var name: String
+        var value: JSONValue
+    }
+
+    private var list: [Member] = []
     /// Positions by name, once there are so many members that looking through them would be slow.
     private var positions: [String: Int] = [:]
     private static let few = 16
@@ -60,43 +65,60 @@ package struct JSONObject: Equatable, Sendable, Sequence, ExpressibleByDictionar
         for (name, value) in elements { self[name] = value }
     }
 
-    package var count: Int { members.count }
-    package var isEmpty: Bool { members.isEmpty }
+    package var count: Int { list.count }
+    package var isEmpty: Bool { list.isEmpty }
+    package var members: [(name: String, value: JSONValue)] { list.map { ($0.name, $0.value) } }
 
     package subscript(name: String) -> JSONValue? {
-        get { position(of: name).map { members[$0].value } }
+        get { position(of: name).map { list[$0].value } }
         set {
             if let position = position(of: name) {
                 if let newValue {
-                    members[position].value = newValue
+                    list[position].value = newValue
                 } else {
-                    members.remove(at: position)
+                    list.remove(at: position)
                     rememberPositions()
                 }
             } else if let newValue {
-                members.append((name, newValue))
-                if positions.isEmpty {
-                    if members.count > Self.few { rememberPositions() }
-                } else {
-                    positions[name] = members.count - 1
-                }
+                append(name, newValue)
             }
         }
     }
 
-    package func makeIterator() -> IndexingIterator<[(name: String, value: JSONValue)]> { members.makeIterator() }
+    package func makeIterator() -> AnyIterator<(name: String, value: JSONValue)> {
+        var rest = list.makeIterator()
+        return AnyIterator { rest.next().map { ($0.name, $0.value) } }
+    }
 
-    package static func == (left: JSONObject, right: JSONObject) -> Bool {
-        left.count == right.count && zip(left.members, right.members).allSatisfy { $0 == $1 }
+    package static func == (left: JSONObject, right: JSONObject) -> Bool { left.list == right.list }
+
+    func contains(_ name: String) -> Bool { position(of: name) != nil }
+
+    /// Adds a member whose name is not there yet.
+    mutating func append(_ name: String, _ value: JSONValue) {
+        if list.isEmpty { list.reserveCapacity(8) }
+        list.append(Member(name: name, value: value))
+        if positions.isEmpty {
+            if list.count > Self.few { rememberPositions() }
+        } else {
+            positions[name] = list.count - 1
+        }
+    }
+
+    func write(into writer: inout JSONWriter) {
+        for member in list {
+            writer.key(member.name)
+            writer.value(member.value)
+        }
     }
 
     private func position(of name: String) -> Int? {
-        positions.isEmpty ? members.firstIndex { $0.name == name } : positions[name]
+        positions.isEmpty ? list.firstIndex { $0.name == name } : positions[name]
     }
 
     private mutating func rememberPositions() {
         positions = [:]
-        guard members.count > Self.few else { return }
-        for (position, member) in members.enumerated() { positions[member.name] = position }
+        guard list.count > Self.few else { return }
+        for (position, member) in list.enumerated() { positions[member.name] = position }
     }
 }

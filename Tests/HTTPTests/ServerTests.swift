@@ -186,7 +186,7 @@ private func threadTime() -> Duration {
         try await withServer { server in
             let breaking = try server.connect(receiveBuffer: 4096)
             breaking.send("GET /large/30000000 HTTP/1.1\r\n\(host)\r\n")
-            try await eventually("the answer begins") { !breaking.text.isEmpty }
+            try await eventually("the request is there", is: 1) { try await server.counts.requests }
             breaking.reset()
             try await server.expect(["undelivered"])
             let reading = try server.connect()

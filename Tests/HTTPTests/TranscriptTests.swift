@@ -128,6 +128,7 @@ private let host = "Host: localhost\r\n"
         .init("a space in a name", "GET / HTTP/1.1\r\n\(host)A b: c\r\n\r\n", "400 Bad Request", .malformed),
         .init("a bare line feed", "GET / HTTP/1.1\n\(host)\r\n", "400 Bad Request", .malformed),
         .init("a bare line feed in a header", "GET / HTTP/1.1\r\n\(host)A: b\n\r\n", "400 Bad Request", .malformed),
+        .init("a header without a name", "GET / HTTP/1.1\r\n\(host): b\r\n\r\n", "400 Bad Request", .malformed),
         .init("a bare return", "GET / HTTP/1.1\r\n\(host)A: b\rc\r\n\r\n", "400 Bad Request", .malformed),
         .init("a zero byte", "GET / HTTP/1.1\r\n\(host)A: \0\r\n\r\n", "400 Bad Request", .malformed),
         .init(

@@ -52,8 +52,8 @@ final class MessageParser {
     private(set) var hasBegun = false
     /// Whether a header goes on in the next line (obs-fold, RFC 9112 §5.2), which llhttp lets through.
     private(set) var isFolded = false
-    /// Whether a line ends without a carriage return, which others may read as no end at all.
-    private(set) var hasBareLineFeed = false
+    /// Whether a line ends without a carriage return, which others may read as no end at all, or begins without a name.
+    private(set) var hasBrokenLine = false
     private(set) var keepsAlive = false
     private(set) var target: [UInt8] = []
     private(set) var headers = HTTPHeaders()
@@ -127,7 +127,7 @@ final class MessageParser {
             hasBegun = false
             isFolded = false
             lastByte = 0
-            hasBareLineFeed = false
+            hasBrokenLine = false
             target.removeAll(keepingCapacity: true)
             headers = HTTPHeaders()
             body = []
@@ -143,11 +143,14 @@ final class MessageParser {
         headBytes += bytes.count
         var start = 0
         while start < bytes.count {
-            if lastByte == 0x0A, bytes[start] == 0x20 || bytes[start] == 0x09 { isFolded = true }
+            if lastByte == 0x0A {
+                if bytes[start] == 0x20 || bytes[start] == 0x09 { isFolded = true }
+                if bytes[start] == UInt8(ascii: ":") { hasBrokenLine = true }
+            }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
             guard let base = rest.baseAddress, let found = memchr(base, 0x0A, rest.count) else { break }
             let length = UnsafeRawPointer(found) - base
-            if (length > 0 ? rest[length - 1] : lastByte) != 0x0D { hasBareLineFeed = true }
+            if (length > 0 ? rest[length - 1] : lastByte) != 0x0D { hasBrokenLine = true }
             start += length + 1
             lastByte = 0x0A
         }

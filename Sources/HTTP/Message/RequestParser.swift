@@ -79,7 +79,7 @@ final class RequestParser {
         guard message.major == 1, message.minor <= 1 else { return .unknownVersion }
         guard message.method != UInt8(HTTP_CONNECT.rawValue) else { return .unknownMethod }
         guard !message.isFolded else { return .foldedHeader }
-        guard !message.hasBareLineFeed else { return .malformed }
+        guard !message.hasBrokenLine else { return .malformed }
         target = RequestTarget(message.target)
         guard target != nil else { return .badTarget }
         if let refusal = refusalOfFields() { return refusal }
