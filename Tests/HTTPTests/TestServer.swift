@@ -38,6 +38,7 @@ final class TestServer: @unchecked Sendable {
     private(set) var port = 0
     private var parked: [HTTPExchange] = []
     private var happened: [String] = []
+    private var wentAt: Duration?
 
     init(loop: EventLoop, limits: HTTPLimits, tls: TLSSettings?) async throws {
         self.loop = loop
@@ -52,6 +53,11 @@ final class TestServer: @unchecked Sendable {
     /// What the handler has seen beyond `/echo`, in order.
     var events: [String] {
         get async throws { try await loop.run { self.happened } }
+    }
+
+    /// When the handler heard last that a client is gone, by the loop's clock.
+    var goneAt: Duration {
+        get async throws { try await loop.run { self.wentAt ?? .zero } }
     }
 
     var counts: HTTPCounts {
@@ -82,10 +88,14 @@ final class TestServer: @unchecked Sendable {
     }
 
     private func serve(_ request: HTTPRequest, _ exchange: HTTPExchange) {
+        let loop = loop
         switch request.path {
         case "/park", "/stream":
             happened.append("\(request.method.rawValue) \(request.path)")
-            exchange.onClientGone = { [weak self] in self?.happened.append("gone") }
+            exchange.onClientGone = { [weak self] in
+                self?.happened.append("gone")
+                self?.wentAt = loop.now
+            }
             parked.append(exchange)
             if request.path == "/stream" {
                 exchange.startStream(status: 200, headers: ["Content-Type": "text/event-stream"])
