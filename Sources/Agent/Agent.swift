@@ -88,7 +88,7 @@ package actor Agent {
         if found == nil {
             log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)])
         }
-        let units = found ?? []
+        let units = withModelLoad(found ?? [])
         guard units.count <= Limits.unitsPerHost else {
             throw .tooManyUnits(units.count, limit: Limits.unitsPerHost)
         }
@@ -250,11 +250,21 @@ package actor Agent {
             log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)])
             return
         }
-        if found.count > Limits.unitsPerHost {
-            log.error("too_many_units", ["units": .integer(Int64(found.count))])
-        } else if found.sorted(by: { $0.unit < $1.unit }) != devices {
-            feed(.inventory(found))
+        let units = withModelLoad(found)
+        if units.count > Limits.unitsPerHost {
+            log.error("too_many_units", ["units": .integer(Int64(units.count))])
+        } else if units.sorted(by: { $0.unit < $1.unit }) != devices {
+            feed(.inventory(units))
         }
+    }
+
+    /// Beside its devices each host has one unit that serializes the loading of models on it (design §2).
+    private func withModelLoad(_ units: [UnitProperties]) -> [UnitProperties] {
+        guard !units.contains(where: { $0.kind == .modelLoad }),
+            let unit = try? UnitID(settings.host.text + "/model-load")
+        else { return units }
+        let modelLoad = UnitProperties(unit: unit, kind: .modelLoad, memoryMB: 0, deviceType: "", details: "{}")
+        return units + [modelLoad]
     }
 
     // MARK: What comes in

@@ -56,6 +56,9 @@ package enum Environment {
         return String(cString: path)
     }
 
+    /// Ends this process at once with a code that its parent sees.
+    package static func exit(_ code: Int32) -> Never { Glibc.exit(code) }
+
     /// Raises the number of files and sockets this process may have open to the most that is allowed, and tells it.
     @discardableResult
     package static func raiseFileLimit() -> Int {

@@ -191,12 +191,14 @@ import Testing
             units.withLock { $0 = [unit("h1/0"), unit("h1/1")].compactMap { $0 } }
             let lease = try await scene.held("t1")
             units.withLock { $0 = nil }
-            #expect(await agent.devices.count == 2)
+            #expect(await agent.devices.count == 3)
             units.withLock { $0 = [] }
-            try await eventually("the free unit is gone", is: 1) { await agent.devices.count }
+            try await eventually("the free unit is gone", is: 2) { await agent.devices.count }
             #expect(await scene.state(lease.unit.text, at: agent) == "held \(lease)")
             _ = try await scene.store.release(lease, token: TokenHash("hash-t1"), by: "")
-            try await eventually("the other is gone too", is: 0) { try await scene.store.snapshot().units.count }
+            try await eventually("the other is gone too", is: ["h1/model-load"]) {
+                try await scene.store.snapshot().units.map(\.properties.unit.text)
+            }
         }
     }
 
@@ -207,7 +209,7 @@ import Testing
             await agent.stop()
             let snapshot = try await scene.store.snapshot()
             #expect(snapshot.hosts.map(\.isPresent) == [false])
-            #expect(snapshot.units.filter { $0.lease == nil }.map(\.state) == [.unheard])
+            #expect(snapshot.units.filter { $0.lease == nil }.map(\.state) == [.unheard, .unheard])
             #expect(snapshot.leases.map(\.lease) == [lease])
         }
     }
