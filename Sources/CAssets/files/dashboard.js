@@ -675,7 +675,7 @@ function lane({ id, spans, share }, from, width, wanted) {
     bar.append(draw("title", {}, `${one.holder || "unknown"}, ${clockTime(one.from - pool.ahead)}, ${end}, ${span((one.to ?? pool.now) - one.from)}`));
     group.append(bar);
     if (BAD_ENDS.includes(one.end)) group.append(draw("rect", { class: "span-end", x: one.start + one.width - 4, y: 2, width: 3, height: height - 4 }));
-    const room = Math.floor((one.width - 10) / 6.2);
+    const room = Math.floor((one.width - 9) / 6.9);
     const holder = one.holder || "";
     if (room >= 4) group.append(draw("text", { class: "span-text", x: one.start + 5, y: 15 }, holder.length > room ? `${holder.slice(0, room - 1)}…` : holder));
     picture.append(group);
@@ -789,7 +789,7 @@ function showConsequence() {
   const ends = `${plural(leases.length, "lease")} will end${leases.length ? ` (${holders})` : ""}`;
   say("consequence", {
     reset: `${ends}; those who wait are served next.`,
-    force: `${ends}, and ${plural(waiters.length, "waiter")} or more will be refused.`,
+    force: `${ends}, and ${scope === "pool" || scope === "holder" ? plural(waiters.length, "waiter") : "whoever waits for it"} will be refused.`,
     cordon: `No unit of ${name || "that host"} will be offered to anybody; its leases stand until they end.`,
     uncordon: `Units of ${name || "that host"} will be offered again.`,
   }[action]);
