@@ -40,6 +40,11 @@ extension AgentMachine {
             if lease.lease == offer.lease { return }
             return reject(offer, highest: entry.highest, "what runs under the unit's lease has not ended")
         }
+        guard offer.terms.ttl > .zero, offer.terms.ttl <= Limits.longestTTL else {
+            // Coordinators bound it. A longer lease would outlast the rest after a lost journal.
+            if case .free = entry.state { rest(id, at: now) }
+            return reject(offer, highest: entry.highest, "its ttl is beyond the longest of a pool")
+        }
         guard offer.lease.fencing > entry.highest else {
             return reject(offer, highest: entry.highest, "the fencing token is not above the last one")
         }
@@ -167,8 +172,7 @@ extension AgentMachine {
         case .confirm(let lease):
             guard let entry = units[lease.unit], entry.lease?.lease == lease else { return }
             free(lease.unit, at: now)
-            // Offers would come back as fast as they are rejected.
-            if units[lease.unit] != nil { units[lease.unit]?.state = .resting(until: now + Limits.heartbeat) }
+            rest(lease.unit, at: now)
             tell(.reject(lease, highest: entry.highest, why: "the agent's journal cannot be written"))
             wantsHeartbeat = true
         case .renewed(let lease, _, _, _, _):

@@ -14,6 +14,11 @@ extension AgentMachine {
         }
     }
 
+    /// Offers to this unit would come back as fast as they are rejected.
+    mutating func rest(_ id: UnitID, at now: BootInstant) {
+        if units[id] != nil { units[id]?.state = .resting(until: now + Limits.heartbeat) }
+    }
+
     mutating func take(_ inventory: [UnitProperties], at now: BootInstant) {
         for properties in inventory {
             let id = properties.unit
@@ -56,10 +61,10 @@ extension AgentMachine {
 
     /// What runs under leases here, in the order of their units.
     package var processes: [(lease: LeaseID, process: LeaseProcess)] {
-        units.keys.sorted().compactMap { id in
-            guard let own = units[id]?.lease, let process = own.process else { return nil }
-            return (own.lease, process)
+        let all = units.values.compactMap { entry in
+            entry.lease.flatMap { own in own.process.map { (lease: own.lease, process: $0) } }
         }
+        return all.sorted { $0.lease.unit < $1.lease.unit }
     }
 
     var endingProcesses: [(lease: LeaseID, process: LeaseProcess)] {

@@ -53,7 +53,7 @@ final class JournalFile {
         }
         // A journal that cannot be read or understood is a lost one.
         guard let bytes = try? Files.read(path), let decoded = JournalText.decode(bytes) else {
-            return isFirstJoin && !Files.exists(path)
+            return isFirstJoin && !Files.exists(path) && !Files.exists(longestPath)
                 ? .firstJoin : .unknown(wallClockMicroseconds: wallClock.microseconds)
         }
         var memory = decoded.memory

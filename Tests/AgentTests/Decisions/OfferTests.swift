@@ -93,6 +93,14 @@ import Testing
         #expect(actions.heartbeats == 1)
     }
 
+    @Test(
+        arguments: [.zero, .seconds(-1), Limits.longestTTL + .milliseconds(1), .milliseconds(Int64.max)] as [Duration])
+    func `not for a time that no lease has, and then the unit rests a while`(_ ttl: Duration) throws {
+        var bench = try Bench.open()
+        #expect(bench.hear(.offer(try Bench.offer(5, ttl: ttl))).rejections == [[5, 0]])
+        #expect(bench.state() == "resting")
+    }
+
     @Test func `of several units one by one`() throws {
         var bench = try Bench.open(["h1/0", "h1/1"])
         let actions = bench.hear(.offer(try Bench.offer(5)), .offer(try Bench.offer(6, on: "h1/1")))

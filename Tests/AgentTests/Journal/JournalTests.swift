@@ -71,6 +71,15 @@ import Testing
         }
     }
 
+    @Test func `whose directory held one before makes no first join`() throws {
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            try file.write(try Self.memory())
+            try Files.remove(file.path)
+            #expect(file.past(isFirstJoin: true, wallClock: .seconds(1)) == .unknown(wallClockMicroseconds: 1_000_000))
+        }
+    }
+
     @Test func `belongs to one agent at a time`() throws {
         try inDirectory { directory in
             let first = try JournalFile(directory: directory)
