@@ -27,10 +27,13 @@ package struct HTTPLimits: Sendable {
     package var lingerDeadline = Duration.seconds(1)
     /// Bytes of a stream that its reader has not taken; more and the connection is closed.
     package var streamBufferBytes = 256 << 10
-    /// How long the kernel repeats unanswered bytes; then the client counts as gone (design §5).
+    /// How long the kernel repeats an answer that was waited for before the client counts as gone (design §5).
     package var unansweredBytes = Duration.seconds(2)
-    /// Silence before the kernel asks whether a client's machine is still there; it asks twice, a second apart.
-    package var silence = Duration.seconds(3)
+    /// Silence before the kernel asks whether a client's machine is still there. Up to 2 s Linux keeps such timers
+    /// apart by the tick; longer ones fire together, and thousands of questions at once overrun its queues.
+    package var silence = Duration.seconds(2)
+    /// Questions, a second apart, without an answer; then the client counts as gone, 5 s after its last sign of life.
+    package var questions = 3
     /// How often a waiting client that has filled its buffer is looked at: its end is hidden behind unread bytes.
     package var fullBufferLook = Duration.milliseconds(500)
 

@@ -10,6 +10,7 @@ final class Connection: @unchecked Sendable {
     private let server: HTTPServer
     private let descriptor: Int32
     private let isSecure: Bool
+    private let isLocal: Bool
     private let parser: RequestParser
     private var machine: ConnectionMachine
     private var buffer: OpaquePointer?  // a bufferevent; freed in close, with it the descriptor and the SSL
@@ -23,6 +24,8 @@ final class Connection: @unchecked Sendable {
     private var isCounted = false
     /// Whether the read callback is taken away: with a full buffer libevent would call it for ever.
     private var isMuted = false
+    /// How long the kernel repeats what is not acknowledged; zero is its own default of many minutes.
+    private var patience = Duration.zero
     /// The place among the server's connections.
     var position = 0
 
@@ -30,6 +33,7 @@ final class Connection: @unchecked Sendable {
         self.server = server
         self.descriptor = descriptor
         isSecure = tls != nil
+        isLocal = peer == Listener.unixPeer
         parser = RequestParser(limits: server.limits, peer: peer, isSecure: isSecure)
         machine = ConnectionMachine(limits: server.limits, at: server.loop.now)
         let made =
@@ -105,6 +109,7 @@ final class Connection: @unchecked Sendable {
             server.requestBegan()
             isCounted = true
             server.handler(request, exchange)
+            if machine.stage == .answering { setPatience(.zero) }
         case .refused(let refusal): perform(.refuse(refusal))
         }
     }
@@ -132,6 +137,7 @@ final class Connection: @unchecked Sendable {
             machine.endsAfterAnswer()
         }
         let isLast = machine.isLast
+        if !isFeeding { setPatience(server.limits.unansweredBytes) }
         end(write { $0.response(response, form, isLast: isLast, date: server.date) })
     }
 
@@ -139,6 +145,7 @@ final class Connection: @unchecked Sendable {
         guard !isClosed else { return }
         if server.isShuttingDown || !form.isChunkable { machine.endsAfterAnswer() }
         machine.streamBegan()
+        setPatience(server.limits.unansweredBytes + server.limits.silence)
         let isLast = machine.isLast
         if write({ $0.streamHead(status, headers, form, isLast: isLast, date: server.date) }) == .failed {
             breakLater()
@@ -194,6 +201,16 @@ final class Connection: @unchecked Sendable {
             return bufferevent_write(buffer, bytes.baseAddress?.advanced(by: sent), bytes.count - sent) == 0
                 ? .buffered : .failed
         }
+    }
+
+    /// Not for every answer: a patience below the time of all questions makes the kernel give a client up after the
+    /// first of them that is lost (tcp(7), TCP_USER_TIMEOUT), and one waits long and is asked often.
+    private func setPatience(_ patience: Duration) {
+        guard patience != self.patience, !isLocal else { return }
+        self.patience = patience
+        var milliseconds = Int32(patience / .milliseconds(1))
+        setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &milliseconds, socklen_t(MemoryLayout<Int32>.size))
     }
 
     fileprivate func outputDrained() { perform(machine.drained(at: server.loop.now)) }

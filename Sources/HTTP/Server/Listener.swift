@@ -104,8 +104,7 @@ final class Listener: @unchecked Sendable {
             && set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
             && set(descriptor, tcp, TCP_KEEPIDLE, Int32(clamping: limits.silence.components.seconds))
             && set(descriptor, tcp, TCP_KEEPINTVL, 1)
-            && set(descriptor, tcp, TCP_KEEPCNT, 2)
-            && set(descriptor, tcp, TCP_USER_TIMEOUT, Int32(limits.unansweredBytes / .milliseconds(1)))
+            && set(descriptor, tcp, TCP_KEEPCNT, Int32(clamping: limits.questions))
             && set(descriptor, tcp, TCP_NODELAY, 1)  // without it each answer over TLS takes 40 ms
     }
 
@@ -136,8 +135,11 @@ final class Listener: @unchecked Sendable {
 
     // MARK: Accepting
 
+    /// What stands for the address of a client on a unix socket, which has none.
+    static let unixPeer = "unix"
+
     fileprivate func accepted(_ descriptor: Int32, _ address: UnsafeMutablePointer<sockaddr>?) {
-        server.accepted(descriptor, peer: unixPath == nil ? SocketAddress.text(address) : "unix", tls: tls)
+        server.accepted(descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer, tls: tls)
     }
 
     /// Accepting failed: where descriptors or memory have run out, trying again at once would spin.
