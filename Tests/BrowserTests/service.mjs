@@ -62,8 +62,8 @@ export class Service {
 
   /** Ends whatever an earlier test has left. */
   async clear() {
-    await this.call("POST", "/v1/gpu/force-release-all", { why: "a test begins" });
     await until(async () => {
+      await this.call("POST", "/v1/gpu/force-release-all", { why: "a test begins" });
       const { leases, waiters } = await this.status();
       return leases.length === 0 && waiters.length === 0;
     });

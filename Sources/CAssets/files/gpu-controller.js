@@ -145,17 +145,20 @@ function pause(milliseconds, signal) {
 /** Waits longer from failure to failure, with chance in it, so that a crowd does not come back at one moment. */
 const backOff = (failures) => Math.min(5 * SECOND, 200 * 2 ** Math.min(failures, 5)) * (0.5 + Math.random() / 2);
 
-/** Takes a lock of this browser if it is free now: resolves to a function that gives it back, or null. */
-function tryLock(name) {
+/** Takes a lock of this browser: resolves to a function that gives it back, or null where it cannot be had. */
+function takeLock(name, options) {
   return new Promise((resolve) => {
     locks
-      .request(name, { ifAvailable: true }, (lock) => {
+      .request(name, options, (lock) => {
         if (lock) return new Promise((release) => resolve(release));
         resolve(null);
       })
       .catch(() => resolve(null));
   });
 }
+
+/** Takes a lock only if it is free now. */
+const tryLock = (name) => takeLock(name, { ifAvailable: true });
 
 // The wire
 
@@ -174,7 +177,7 @@ class Bridge {
     return headers;
   }
 
-  async call(method, path, body, { signal, timeout = CALL_TIMEOUT, keepalive = false } = {}) {
+  async call(method, path, body, { signal, timeout = CALL_TIMEOUT, keepalive = false, priority = "auto" } = {}) {
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
     if (signal?.aborted) abort();
@@ -187,6 +190,7 @@ class Bridge {
         body: body && JSON.stringify(body),
         signal: controller.signal,
         keepalive,
+        priority,
         cache: "no-store",
       });
       const text = await response.text();
@@ -383,17 +387,19 @@ class Wait {
 
   /** One lock call. Nothing when it has to be tried again. */
   async ask() {
-    const giveBack = await takeLongWait(this.bridge);
     const again = (this.again = new AbortController());
     const stop = () => again.abort(ASK_AGAIN);
     this.options.signal?.addEventListener("abort", stop);
+    const giveBack = await takeLongWait(this.bridge);
+    // One touch at a time, so that a connection is left for renewals.
+    const next = giveBack || !locks ? undefined : await takeLock(`leasehold:touch:${this.bridge.url}`, { signal: again.signal });
     const sent = mark();
     try {
       const timeout = Math.min(LONGEST_WAIT, Math.max(0, this.left) / SECOND);
       const body = { ...this.wish, request_id: this.request.id, timeout };
       const limits = { signal: again.signal, timeout: giveBack ? this.left + ANSWER_GRACE : TOUCH };
       this.wasSent = true;
-      const call = this.bridge.call("POST", "/v1/gpu/lock", body, limits).finally(() => giveBack?.());
+      const call = this.bridge.call("POST", "/v1/gpu/lock", body, limits).finally(() => (giveBack || next)?.());
       if (!giveBack) this.touch(again);
       const answer = await call;
       this.wasAnswered = true;
@@ -497,7 +503,7 @@ class Wait {
     this.lookedAt = mark();
     try {
       const path = `/v1/gpu/requests/${encodeURIComponent(this.request.id)}`;
-      const { status, body } = await this.bridge.call("GET", path, undefined, { signal: over, timeout: 4 * SECOND });
+      const { status, body } = await this.bridge.call("GET", path, undefined, { signal: over, timeout: 4 * SECOND, priority: "low" });
       this.wasAnswered = true;
       if (over.aborted || status !== 200) return "unknown";
       this.report({
@@ -766,7 +772,7 @@ class Keeper {
   async callRenew(held, limit) {
     const sent = mark();
     try {
-      const answer = await this.bridge.call("POST", "/v1/gpu/renew", { token: held.token }, { timeout: limit });
+      const answer = await this.bridge.call("POST", "/v1/gpu/renew", { token: held.token }, { timeout: limit, priority: "high" });
       return { ...answer, sent };
     } catch {
       return { status: 0, body: {}, sent };
@@ -851,17 +857,9 @@ async function accessDirectly(left) {
   if (locks) {
     const waiting = new AbortController();
     const callOff = later(() => waiting.abort(), Math.max(1, left));
-    try {
-      release = await new Promise((resolve, reject) => {
-        locks
-          .request("leasehold:direct", { signal: waiting.signal }, () => new Promise((free) => resolve(free)))
-          .catch(reject);
-      });
-    } catch {
-      return { success: false, error: "Another tab uses the GPU directly", timeout: true };
-    } finally {
-      callOff();
-    }
+    release = await takeLock("leasehold:direct", { signal: waiting.signal });
+    callOff();
+    if (!release) return { success: false, error: "Another tab uses the GPU directly", timeout: true };
   }
   return { success: true, direct: true, token: DIRECT_TOKEN, signal: aborter.signal, release: async () => release() };
 }
