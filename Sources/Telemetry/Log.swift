@@ -1,38 +1,18 @@
-/// How much a line matters.
-package enum LogLevel: Int, Comparable, Sendable, CaseIterable {
-    case debug, info, warning, error
-
-    package static func < (a: LogLevel, b: LogLevel) -> Bool { a.rawValue < b.rawValue }
-
-    /// As settings and lines spell it.
-    package var name: String {
-        switch self {
-        case .debug: "debug"
-        case .info: "info"
-        case .warning: "warning"
-        case .error: "error"
-        }
-    }
-}
-
-/// A value in a log line.
-package enum LogField: Equatable, Sendable, ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral {
-    case text(String)
-    case integer(Int64)
-
-    package init(stringLiteral value: String) { self = .text(value) }
-    package init(integerLiteral value: Int64) { self = .integer(value) }
-}
-
 /// Events with fields, one a line, handed to a sink.
+///
+/// An event's name is fixed text; whatever comes from outside is a field's value, and is escaped so that it can neither
+/// begin a line of its own nor steer a terminal.
 package struct Log: Sendable {
-    package enum Format: Sendable {
-        case human, json
+    package enum Format: Sendable, CaseIterable {
+        /// `2026-11-24T16:13:29.123Z info lease_granted host="node1" lease="node1/0#17"`
+        case human
+        /// One JSON object a line: `time`, `level`, `event`, then the fields.
+        case json
     }
 
     private let level: LogLevel
     private let format: Format
-    private let labels: [(String, LogField)]
+    private let labels: [LogLine.Field]
     private let sink: @Sendable (String) -> Void
     private let clock: @Sendable () -> Duration
 
@@ -43,7 +23,7 @@ package struct Log: Sendable {
     ) {
         self.level = level
         self.format = format
-        self.labels = labels
+        self.labels = LogLine.merged([], labels.map { LogLine.Field(name: $0.0, value: $0.1) })
         self.sink = sink
         self.clock = clock
     }
@@ -51,10 +31,11 @@ package struct Log: Sendable {
     /// Says nothing.
     package static let silent = Log(level: .error, format: .human, sink: { _ in }, clock: { .zero })
 
-    /// The same log with more labels on each line.
+    /// The same log with more labels on each line; one of a name that is there already takes its place.
     package func with(_ more: KeyValuePairs<StaticString, LogField>) -> Log {
-        let labels = labels + more.map { ("\($0.key)", $0.value) }
-        return Log(level: level, format: format, labels: labels, sink: sink, clock: clock)
+        let all = LogLine.merged(labels, Self.fields(more))
+        return Log(
+            level: level, format: format, labels: all.map { ($0.name, $0.value) }, sink: sink, clock: clock)
     }
 
     package func debug(_ event: StaticString, _ fields: KeyValuePairs<StaticString, LogField> = [:]) {
@@ -75,13 +56,12 @@ package struct Log: Sendable {
 
     private func write(_ level: LogLevel, _ event: StaticString, _ fields: KeyValuePairs<StaticString, LogField>) {
         guard level >= self.level else { return }
-        var line = "\(clock().components.seconds) \(level.name) \(event)"
-        for (name, value) in labels + fields.map({ ("\($0.key)", $0.value) }) {
-            switch value {
-            case .text(let text): line += " \(name)=\(text.debugDescription)"
-            case .integer(let number): line += " \(name)=\(number)"
-            }
-        }
-        sink(line)
+        let line = LogLine(
+            time: clock(), level: level, event: "\(event)", fields: LogLine.merged(labels, Self.fields(fields)))
+        sink(format == .json ? line.json : line.human)
+    }
+
+    private static func fields(_ pairs: KeyValuePairs<StaticString, LogField>) -> [LogLine.Field] {
+        pairs.map { LogLine.Field(name: "\($0.key)", value: $0.value) }
     }
 }
