@@ -88,7 +88,12 @@ private let echo = "GET /echo HTTP/1.1\r\n\(host)\r\n"
             try await server.expect(["GET /park"])
             let body = String(repeating: "b", count: 20_000)
             let post = "POST /echo HTTP/1.1\r\n\(host)Content-Length: 20000\r\n\r\n\(body)"
-            wire.send(post + post + post)
+            let sent = post + post + post
+            wire.send(sent)
+            // Now the server has as much as it takes and does not look at the connection any more.
+            try await eventually("the buffer is full", is: sent.utf8.count - HTTPLimits().pipelinedBytes) {
+                wire.unreadAtServer
+            }
             try await server.answerParked()
             let echoed = answer("POST /echo \(body)")
             try await wire.expect(answer("parked") + echoed + echoed + echoed)
@@ -283,6 +288,18 @@ private func threadTime() -> Duration {
             fourth.send(echo)
             try await fourth.expect(answer("GET /echo "))
             #expect(try await server.counts.refusals[503, default: 0] >= 1)
+        }
+    }
+
+    @Test func `a client that goes on sending gets its refusal all the same`() async throws {
+        try await withServer { server in
+            let wire = try server.connect()
+            wire.send("POST /echo HTTP/1.1\r\n\(host)Content-Length: 9000000\r\n\r\n")
+            let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 1_000_000)
+            for _ in 1...9 { wire.send(piece) }
+            try await eventually("the end") { wire.hasEnded }
+            #expect(wire.text.hasPrefix("HTTP/1.1 413 Content Too Large\r\n"))
+            #expect(!wire.wasReset)
         }
     }
 

@@ -8,6 +8,7 @@ final class Wire: Sendable {
     private let descriptor: Int32
     private let came = Mutex<[UInt8]>([])
     private let ended = Mutex(false)
+    private let broken = Mutex(false)
     private let isClosed = Mutex(false)
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
@@ -54,7 +55,7 @@ final class Wire: Sendable {
         var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            guard sent > 0 else { return }
+            guard sent > 0 else { return broken.withLock { $0 = true } }
             rest = rest.dropFirst(sent)
         }
     }
@@ -112,11 +113,26 @@ final class Wire: Sendable {
         return ended.withLock { $0 }
     }
 
+    /// Whether the server has broken the connection in place of closing it, which may cost a client the answer.
+    var wasReset: Bool {
+        look()
+        return broken.withLock { $0 }
+    }
+
+    /// Bytes that lie unread in the kernel on the server's side.
+    var unreadAtServer: Int {
+        guard let otherEnd else { return 0 }
+        var count: Int32 = 0
+        _ = withUnsafeMutablePointer(to: &count) { ioctl(otherEnd, UInt(FIONREAD), $0) }
+        return Int(count)
+    }
+
     private func look() {
         var piece = [UInt8](repeating: 0, count: 65536)
         while !ended.withLock({ $0 }) {
             let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
             if count < 0, errno == EAGAIN { return }
+            if count < 0 { broken.withLock { $0 = true } }
             if count <= 0 { return ended.withLock { $0 = true } }
             came.withLock { $0 += piece[..<count] }
         }
