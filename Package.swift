@@ -48,7 +48,7 @@ let package = Package(
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
-        tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON"]),
+        tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON", "TestSupport"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
         tests("EventLoopTests", ["EventLoop", "TestSupport"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "JSON", "TestSupport"]),

@@ -1,12 +1,12 @@
-import Foundation
+import EventLoop
 
 /// Numbers that one seed decides (SplitMix64), so that a failure can be replayed.
-struct RandomSource: RandomNumberGenerator {
+package struct RandomSource: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -14,17 +14,17 @@ struct RandomSource: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+    package mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
-    mutating func element<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
+    package mutating func element<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 
     /// Rounds of a fuzz test: `LEASEHOLD_FUZZ` where it is set.
-    static func rounds(_ standard: Int) -> Int {
-        ProcessInfo.processInfo.environment["LEASEHOLD_FUZZ"].flatMap { Int($0) } ?? standard
+    package static func rounds(_ standard: Int) -> Int {
+        Environment.get("LEASEHOLD_FUZZ").flatMap { Int($0) } ?? standard
     }
 
     /// The same bytes with a few changes of the kinds that parsers stumble over.
-    mutating func mutated(_ bytes: [UInt8], pieces: [[UInt8]]) -> [UInt8] {
+    package mutating func mutated(_ bytes: [UInt8], pieces: [[UInt8]]) -> [UInt8] {
         var bytes = bytes
         for _ in 0...below(4) {
             let at = below(bytes.count + 1)
