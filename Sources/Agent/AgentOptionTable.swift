@@ -69,6 +69,19 @@ extension AgentOptions {
             options.settings.probeInterval = try duration("--probe-interval", text, 1...86_400)
         },
         AgentOption(
+            name: "probe-timeout", value: .one("SECONDS"), standard: "5",
+            help: "How long one Vulkan driver may take to tell its devices; then it counts as having none."
+        ) { (options, text) throws(Invalid) in
+            options.devices.probeDeadline = try duration("--probe-timeout", text, 0.1...60)
+        },
+        AgentOption(
+            name: "probe", value: .one("PATH"), standard: "leasehold-probe beside this program",
+            help: "The program that asks one driver for its devices."
+        ) { (options, text) throws(Invalid) in
+            guard !text.isEmpty else { throw Invalid("--probe: got nothing, want a path") }
+            options.devices.probe = text
+        },
+        AgentOption(
             name: "lock-delay", value: .one("SECONDS"), standard: "2",
             help: "Between the end of a lease that nobody gave back and the GPU's next one."
         ) { (options, text) throws(Invalid) in

@@ -163,21 +163,12 @@ package struct DeviceOptions: Equatable, Sendable {
     package var includeCPU = false
     /// So many invented devices in place of a search.
     package var simulated: Int?
+    /// The program that asks one driver for its devices; nil takes the one beside this program.
+    package var probe: String?
+    /// How long one driver may take to answer.
+    package var probeDeadline = Duration.seconds(5)
 
     package init() {}
-
-    /// Invented devices `HOST/0`, `HOST/1`, …; nil where devices are to be looked for.
-    package func inventedUnits(on host: HostID) -> [UnitProperties]? {
-        simulated.map { count in
-            (0..<count).compactMap { index in
-                (try? UnitID("\(host.text)/\(index)")).map { unit in
-                    UnitProperties(
-                        unit: unit, kind: .gpu, memoryMB: 24_000, deviceType: "discrete",
-                        details: #"{"name":"Simulated GPU \#(index)","simulated":true}"#)
-                }
-            }
-        }
-    }
 }
 
 extension AgentOption {

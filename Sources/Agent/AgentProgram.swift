@@ -1,5 +1,4 @@
 import EventLoop
-import LeaseModel
 import Telemetry
 
 /// `leasehold-agent` from its arguments to its exit code.
@@ -11,13 +10,8 @@ package enum AgentProgram {
 
     /// Runs an agent on the calling thread until a signal or an error ends it.
     ///
-    /// - Parameters:
-    ///   - arguments: Without the program's name.
-    ///   - devices: Makes the search for devices from what it is told.
-    package static func run(
-        arguments: [String], environment: [String: String],
-        devices: @escaping @Sendable (DeviceOptions, HostID, EventLoop) -> DeviceSource
-    ) -> Exit {
+    /// - Parameter arguments: Without the program's name.
+    package static func run(arguments: [String], environment: [String: String]) -> Exit {
         let options: AgentOptions
         do throws(AgentOptions.Invalid) {
             options = try AgentOptions(arguments: arguments, environment: environment)
@@ -35,7 +29,7 @@ package enum AgentProgram {
         }
         do throws(LoopError) {
             let loop = try EventLoop()
-            let run = AgentRun(options, loop: loop, devices: devices(options.devices, options.settings.host, loop))
+            let run = AgentRun(options, loop: loop, environment: environment)
             run.assumeIsolated { $0.begin() }
             loop.run()
             return run.assumeIsolated { $0.exit }
@@ -52,16 +46,16 @@ private actor AgentRun {
 
     private let options: AgentOptions
     private let loop: EventLoop
-    private let devices: DeviceSource
+    private let environment: [String: String]
     private var agent: Agent?
     private var signals: Signals?
     private var isEnding = false
     private(set) var exit = AgentProgram.Exit.stopped
 
-    init(_ options: AgentOptions, loop: EventLoop, devices: @escaping DeviceSource) {
+    init(_ options: AgentOptions, loop: EventLoop, environment: [String: String]) {
         self.options = options
         self.loop = loop
-        self.devices = devices
+        self.environment = environment
     }
 
     func begin() {
@@ -75,6 +69,10 @@ private actor AgentRun {
         let log = Log(
             level: options.logLevel, format: options.logFormat, sink: { Console.write($0 + "\n", to: .error) },
             clock: { loop.wallClock })
+        var search = DeviceSearchSettings(environment: environment)
+        search.options = options.devices
+        search.numbersPath = options.settings.stateDirectory + "/devices"
+        let devices = DeviceSearch.source(of: search, on: options.settings.host, loop: loop, log: log)
         agent = Agent(settings: options.settings, loop: loop, log: log, devices: devices) { [weak self] error in
             self?.assumeIsolated { $0.end(because: error) }
         }

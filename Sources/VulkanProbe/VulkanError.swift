@@ -17,6 +17,13 @@ package struct VulkanError: Error, Equatable, Sendable, CustomStringConvertible 
         }
     }
 
-    /// The loader found no driver that it can load.
-    package var isMissingDriver: Bool { VkResult(code) == VK_ERROR_INCOMPATIBLE_DRIVER }
+    /// There is no driver that can be loaded, or the one that there is has no device here: Mesa's answer to missing
+    /// hardware is a failed start.
+    package var meansNoDevice: Bool {
+        switch VkResult(code) {
+        case VK_ERROR_INCOMPATIBLE_DRIVER: true
+        case VK_ERROR_INITIALIZATION_FAILED: call == "vkEnumeratePhysicalDevices"
+        default: false
+        }
+    }
 }

@@ -7,7 +7,7 @@ import LeaseModel
 /// processes call it.
 package enum VulkanProbe {
     /// All devices in the drivers' order.
-    /// - Throws: `VulkanError`; `isMissingDriver` where there is no driver at all, which is no fault.
+    /// - Throws: `VulkanError`; `meansNoDevice` where there is nothing to be found, which is no fault.
     package static func devices() throws(VulkanError) -> [Device] {
         let instance = try makeInstance()
         defer { vkDestroyInstance(instance, nil) }

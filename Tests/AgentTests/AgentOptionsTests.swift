@@ -22,7 +22,7 @@ import Testing
         #expect(options.settings.stateDirectory == "/var/lib/x")
         #expect(options.settings.address == "127.0.0.1:8090")
         #expect(options.devices.includeCPU)
-        #expect(options.devices.inventedUnits(on: options.settings.host)?.map(\.unit.text) == ["h1/0", "h1/1", "h1/2"])
+        #expect(options.devices.simulated == 3)
         #expect(options.logLevel == .debug)
         #expect(!options.settings.isFirstJoin)
     }

@@ -1,9 +1,5 @@
 import Agent
 import EventLoop
-import LeaseModel
 
-let ended = AgentProgram.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: Environment.all) {
-    options, host, _ in
-    { options.inventedUnits(on: host) ?? [] }
-}
+let ended = AgentProgram.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: Environment.all)
 Environment.exit(ended.rawValue)

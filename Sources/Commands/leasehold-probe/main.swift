@@ -2,7 +2,7 @@ import JSON
 import LeaseModel
 import VulkanProbe
 
-// One JSON document: {"devices":[…]} or {"error":"…","missing_driver":true}. It always says how it went in the
+// One JSON document: {"devices":[…]} or {"error":"…","no_device":true}. It always says how it went in the
 // document, so that any other exit code than 0 is a driver's doing.
 do throws(VulkanError) {
     let devices = try VulkanProbe.devices()
@@ -18,7 +18,7 @@ do throws(VulkanError) {
     var writer = JSONWriter()
     writer.object { writer in
         writer.member("error", error.description)
-        writer.member("missing_driver", error.isMissingDriver)
+        writer.member("no_device", error.meansNoDevice)
     }
     print(String(decoding: writer.bytes, as: UTF8.self))
 }
