@@ -7,7 +7,7 @@ struct DriverManifests {
     static let limit = 64
 
     /// Files and directories, in the loader's order.
-    private let places: [String]
+    let places: [String]
 
     /// The order is that of the loader's document LoaderDriverInterface: variables that name drivers take the place of
     /// the search, save VK_ADD_DRIVER_FILES, which comes before it.

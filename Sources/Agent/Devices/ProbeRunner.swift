@@ -84,7 +84,9 @@ actor ProbeRunner {
         case .exited(0):
             var report = DriverReport(manifest: manifest, document: result.output)
             if case .unusable(let text) = report.outcome {
-                report.outcome = .unusable(Self.complaint(in: result.errorOutput) ?? text)
+                let why = Self.complaint(in: result.errorOutput) ?? text
+                // A driver that is installed in part, unlike one without a card.
+                report.outcome = why.contains("cannot open shared object") ? .failed(why) : .unusable(why)
             }
             return report
         case .exited(let code): why = "its process ended with code \(code)"
@@ -94,13 +96,16 @@ actor ProbeRunner {
         return DriverReport(manifest: manifest, outcome: .failed(why + complaint))
     }
 
-    /// What the loader or the driver wrote last that reads like a reason.
+    /// What the loader complained of first, which led to the rest; else what was written last.
     private static func complaint(in output: [UInt8]) -> String? {
         let lines = String(decoding: output, as: UTF8.self).split(whereSeparator: \.isNewline)
-        guard let line = lines.last(where: { $0.hasPrefix("ERROR:") }) else {
+        guard let line = lines.first(where: { $0.hasPrefix("ERROR:") }) else {
             return lines.last.map { PlainText.line(String($0)) }
         }
-        return PlainText.line(String(line.dropFirst(6)))
+        let text = PlainText.line(String(line.dropFirst(6)))
+        // The loader's own function, which says nothing to a reader.
+        let parts = text.split(separator: " ", maxSplits: 1)
+        return parts.count == 2 && parts[0].hasSuffix(":") && parts[0].contains("_") ? String(parts[1]) : text
     }
 
     private func childEnvironment(_ manifest: String) -> [String: String] {
