@@ -9,9 +9,9 @@ let server = plain + ["RedisClient", "LeaseStore"]
 
 /// One name a state change; `Shared/` holds the pieces that several scripts use.
 let scripts = [
-    "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "End", "Heartbeat", "Leave", "Reject",
-    "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Tickets", "Shared/Clock", "Shared/Compare", "Shared/Drop",
-    "Shared/Events", "Shared/Keys", "Shared/Mail", "Shared/Match", "Shared/Session",
+    "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "End", "Heartbeat", "History", "Leave",
+    "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Tickets", "Shared/Clock", "Shared/Compare",
+    "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail", "Shared/Match", "Shared/Session",
 ].map { "Scripts/\($0).lua" }
 
 func room(_ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, lua: [String] = []) -> Target {

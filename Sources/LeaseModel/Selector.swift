@@ -69,4 +69,64 @@ package struct Selector: Hashable, Sendable {
         for (name, value) in labels.sorted(by: { $0.key < $1.key }) { conditions.append("label.\(name)=\(value)") }
         return conditions.isEmpty ? text : text + "?" + conditions.joined(separator: "&")
     }
+
+    /// Reads what `text` writes; nil for anything else.
+    package init?(parsing text: String) {
+        let halves = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let base = halves[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard base.count == 2, let kind = UnitKind(rawValue: base[0]), let scope = Self.scope(base[1]) else {
+            return nil
+        }
+        var memory = 0
+        var type: String?
+        var labels: [String: String] = [:]
+        for condition in halves.dropFirst().joined().split(separator: "&") {
+            let parts = condition.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { return nil }
+            switch parts[0] {
+            case "vram":
+                guard let value = Int(parts[1]) else { return nil }
+                memory = value
+            case "type": type = parts[1]
+            default:
+                guard parts[0].hasPrefix("label.") else { return nil }
+                labels[String(parts[0].dropFirst(6))] = parts[1]
+            }
+        }
+        guard
+            let selector = try? Selector(
+                kind: kind, scope: scope, minimumMemoryMB: memory, deviceType: type, labels: labels)
+        else { return nil }
+        self = selector
+    }
+
+    private static func scope(_ text: String) -> Scope? {
+        if text == "any" { return .any }
+        if text.hasPrefix("host="), let host = try? HostID(String(text.dropFirst(5))) { return .host(host) }
+        if text.hasPrefix("unit="), let unit = try? UnitID(String(text.dropFirst(5))) { return .unit(unit) }
+        return nil
+    }
+
+    /// Whether a unit will do, as `meets` of Match.lua decides it.
+    package func admits(_ unit: UnitProperties, labels hostLabels: [String: String]) -> Bool {
+        guard unit.kind == kind, unit.memoryMB >= minimumMemoryMB else { return false }
+        if let deviceType, unit.deviceType != deviceType { return false }
+        switch scope {
+        case .any: break
+        case .host(let host): guard unit.unit.host == host else { return false }
+        case .unit(let wanted): guard unit.unit == wanted else { return false }
+        }
+        return labels.allSatisfy { hostLabels[$0.key] == $0.value }
+    }
+
+    /// Whether there may be a unit that both would take, by kind and place alone.
+    package func competes(with other: Selector) -> Bool {
+        guard kind == other.kind else { return false }
+        switch (scope, other.scope) {
+        case (.any, _), (_, .any): return true
+        case (.host(let a), .host(let b)): return a == b
+        case (.host(let host), .unit(let unit)), (.unit(let unit), .host(let host)): return unit.host == host
+        case (.unit(let a), .unit(let b)): return a == b
+        }
+    }
 }

@@ -22,10 +22,15 @@ package enum Inbox {
     package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
         var fields: [String: String] = [:]
         for field in entry.fields { fields[field.name] = String(decoding: field.value, as: UTF8.self) }
+        return event(id: entry.id, fields: fields)
+    }
+
+    static func event(id: String, fields all: [String: String]) -> PoolEvent? {
+        var fields = all
         guard let type = fields.removeValue(forKey: "type"), let kind = PoolEvent.Kind(rawValue: type),
             let at = fields.removeValue(forKey: "at").flatMap({ Int64($0) })
         else { return nil }
-        return PoolEvent(id: entry.id, kind: kind, at: at, fields: fields)
+        return PoolEvent(id: id, kind: kind, at: at, fields: fields)
     }
 
     private static func split(_ bytes: [UInt8]) -> [[String]] {

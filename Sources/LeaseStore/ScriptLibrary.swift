@@ -11,6 +11,7 @@ package enum ScriptLibrary {
     package static let depart = script("Depart", PackageResources.Depart_lua)
     package static let end = script("End", PackageResources.End_lua)
     package static let heartbeat = script("Heartbeat", PackageResources.Heartbeat_lua)
+    package static let history = script("History", PackageResources.History_lua)
     package static let leave = script("Leave", PackageResources.Leave_lua)
     package static let reject = script("Reject", PackageResources.Reject_lua)
     package static let release = script("Release", PackageResources.Release_lua)
@@ -22,8 +23,8 @@ package enum ScriptLibrary {
 
     /// Every script, for tests that hold each to its header.
     package static let all = [
-        answerAgain, ask, beat, cancel, confirm, cordon, depart, end, heartbeat, leave, reject, release, renew, renewed,
-        revoke, snapshot, tickets,
+        answerAgain, ask, beat, cancel, confirm, cordon, depart, end, heartbeat, history, leave, reject, release, renew,
+        renewed, revoke, snapshot, tickets,
     ]
 
     private static func shared(_ name: Substring) -> [UInt8]? {

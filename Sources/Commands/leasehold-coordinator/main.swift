@@ -1,1 +1,5 @@
-print("not built yet")
+import Coordinator
+import EventLoop
+
+let ended = CoordinatorProgram.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: Environment.all)
+Environment.exit(ended.rawValue)

@@ -26,8 +26,10 @@ enum PriorityClass: String, Hashable, Sendable, CaseIterable {
     }
 
     /// The class that a priority belongs to in metrics: the one whose own priority is next at or above it.
-    init(of priority: Priority) {
-        switch priority.value {
+    init(of priority: Priority) { self.init(ofValue: priority.value) }
+
+    init(ofValue value: Int) {
+        switch value {
         case ...Priority.voice.value: self = .voice
         case ...Priority.console.value: self = .console
         case ...Priority.standard.value: self = .standard

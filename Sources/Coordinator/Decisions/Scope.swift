@@ -16,6 +16,14 @@ package enum Scope: Hashable, Sendable {
         }
     }
 
+    /// As `init(parsing:)` reads it.
+    package var text: String {
+        switch self {
+        case .pool: "pool"
+        case .host(let host): "host=\(host.text)"
+        }
+    }
+
     /// Where a request that names no place looks for a unit.
     var selectorScope: Selector.Scope {
         switch self {

@@ -1,0 +1,63 @@
+import EventLoop
+import HTTP
+import LeaseModel
+import LeaseStore
+import Telemetry
+
+/// `events`: server-sent events, resumable.
+extension Coordinator {
+    func follow(_ request: HTTPRequest, _ exchange: HTTPExchange) throws(Malformed) {
+        let query = request.query
+        let kinds = try Self.kinds(query.filter { $0.0 == "type" }.map(\.1))
+        var after: EventID?
+        let text = request.headers["Last-Event-ID"] ?? query.last { $0.0 == "after" }?.1 ?? ""
+        if !text.isEmpty {
+            guard let id = EventID(parsing: text) else { throw Malformed(Texts.badEventID) }
+            after = id
+        }
+        guard feed.count < EventFeed.subscribers else {
+            return respond(
+                exchange,
+                .refusal(503, "unavailable", Texts.tooManySubscribers(EventFeed.subscribers), retryAfter: 5), .events)
+        }
+        meter.note { $0.count(Catalogue.httpRequests, Route.events.rawValue, "200") }
+        lastNumber += 1
+        let number = lastNumber
+        exchange.onClientGone = { self.feed.remove(number) }
+        exchange.startStream(
+            status: 200,
+            headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"])
+        feed.add(number, exchange, kinds, resumes: after != nil)
+        if let after { loop.spawn { await self.tellPast(after, to: number) } }
+    }
+
+    private static func kinds(_ given: [String]) throws(Malformed) -> Set<PoolEvent.Kind>? {
+        let words = given.flatMap { $0.split(separator: ",") }
+        guard !words.isEmpty else { return nil }
+        var kinds: Set<PoolEvent.Kind> = []
+        for word in words {
+            guard let kind = PoolEvent.Kind(rawValue: String(word)) else {
+                throw Malformed(Texts.badEventType(String(word)))
+            }
+            kinds.insert(kind)
+        }
+        return kinds
+    }
+
+    private func tellPast(_ id: EventID, to number: UInt64) async {
+        var last = id.text
+        while feed.has(number) {
+            do throws(StoreError) {
+                let page = try await store.history(after: last, limit: EventFeed.page)
+                guard feed.tellPast(page.events, to: number) else { return }
+                guard let next = page.last else { return feed.pastIsTold(to: number, upTo: last) }
+                last = next
+            } catch {
+                // The client comes back for the rest by the id that it saw last.
+                log.debug("history_failed", ["error": .text(error.message)])
+                feed.end(number)
+                return
+            }
+        }
+    }
+}

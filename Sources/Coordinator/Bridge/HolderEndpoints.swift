@@ -1,0 +1,127 @@
+import EventLoop
+import HTTP
+import LeaseModel
+import LeaseStore
+import Telemetry
+
+/// `unlock`, `renew` and `verify`: what holders and resources ask about a lease that stands.
+extension Coordinator {
+    func unlock(_ members: Members, _ exchange: HTTPExchange, _ caller: Caller) throws(Malformed) {
+        if let text = try members.text("token") {
+            guard let (lease, secret) = Self.parts(ofToken: text) else {
+                return respond(exchange, Self.notHeld(Texts.notHeldByToken), .unlock)
+            }
+            let number = keep(exchange)
+            let hash = TokenHash(Digest.sha256Hex(secret))
+            loop.spawn { [store] in
+                let reply: Reply
+                do throws(StoreError) {
+                    reply = Self.reply(
+                        to: try await store.release(lease, token: hash, by: caller.by), Texts.notHeldByToken)
+                } catch {
+                    reply = .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1)
+                }
+                await self.finish(number, reply, .unlock)
+            }
+            return
+        }
+        guard let holder = try members.named("id", { (text) throws(InvalidName) in try HolderID(text) }) else {
+            throw Malformed(Texts.unlockNeeds)
+        }
+        let word = try members.text("kind", want: "gpu or model-load") ?? UnitKind.gpu.rawValue
+        guard let kind = UnitKind(rawValue: word) else {
+            throw Malformed("kind", got: .string(word), want: "gpu or model-load")
+        }
+        let number = keep(exchange)
+        loop.spawn { [store] in
+            let reply: Reply
+            do throws(StoreError) {
+                let outcome = try await store.release(holder: holder, caller: caller.name, kind: kind, by: caller.by)
+                reply = Self.reply(to: outcome, Texts.notHeldByID(holder.text))
+            } catch {
+                reply = .refusal(503, "unavailable", Texts.unavailable)
+            }
+            await self.finish(number, reply, .unlock)
+        }
+    }
+
+    private static func reply(to outcome: ReleaseOutcome, _ notHeldText: String) -> Reply {
+        switch outcome {
+        case .released(let count):
+            Reply(200) { writer in
+                writer.member("status", "released")
+                writer.member("released", count)
+            }
+        case .notHeld: notHeld(notHeldText)
+        case .marked: notHeld(Texts.markedByToken)
+        }
+    }
+
+    private static func notHeld(_ text: String) -> Reply {
+        Reply(200) { writer in
+            writer.member("status", "not_held")
+            writer.member("released", 0)
+            writer.member("msg", text)
+        }
+    }
+
+    /// The lease and the secret of a token; nil where it is none that was ever given.
+    static func parts(ofToken text: String) -> (lease: LeaseID, secret: String)? {
+        guard text.utf8.count <= 512, let dot = text.lastIndex(of: "."), let lease = try? LeaseID(String(text[..<dot]))
+        else { return nil }
+        return (lease, String(text[text.index(after: dot)...]))
+    }
+
+    func renew(_ members: Members, _ exchange: HTTPExchange) throws(Malformed) {
+        guard let text = try members.text("token") else { throw Malformed(Texts.renewNeeds) }
+        guard let (lease, secret) = Self.parts(ofToken: text) else {
+            return respond(exchange, .refusal(410, "not_held", Texts.notPresentToken), .renew)
+        }
+        lastNumber += 1
+        let request = RenewRequest(
+            call: CallID(lastNumber), lease: lease, token: TokenHash(Digest.sha256Hex(secret)),
+            nonce: SecureRandom.randomHex(bytes: 8))
+        renewCalls[request.call] = exchange
+        exchange.onClientGone = {
+            self.renewCalls[request.call] = nil
+            self.perform(self.renewals.handle(.clientGone(request.call), at: self.now))
+        }
+        perform(renewals.handle(.requested(request), at: now))
+        arm()
+    }
+
+    func answer(_ call: CallID, _ outcome: RenewOutcome) {
+        guard let exchange = renewCalls.removeValue(forKey: call) else { return }
+        exchange.onClientGone = nil
+        let word =
+            switch outcome {
+            case .renewed: "renewed"
+            case .gone, .wrongToken: "gone"
+            case .noAnswer, .shuttingDown: "unanswered"
+            }
+        meter.note { $0.count(Catalogue.renewals, word) }
+        respond(exchange, outcome.reply, .renew)
+    }
+
+    func verifyReply(_ members: Members) throws(Malformed) -> Reply {
+        guard let unit = try members.named("unit", { (text) throws(InvalidName) in try UnitID(text) }),
+            let fencing = try members.integer("fencing_token", in: 1...Int64.max)
+        else { throw Malformed(Texts.verifyNeeds) }
+        guard degradedReason == nil else { return .refusal(503, "unavailable", Texts.copyDegraded, retryAfter: 1) }
+        guard mirror.units[unit] != nil else {
+            return .refusal(404, "unknown_unit", Texts.unknownUnit(unit.text))
+        }
+        let lease = mirror.lease(on: unit)
+        let stands = lease.map { $0.state == .held && ($0.expires ?? 0) > pool.clock(at: now) } ?? false
+        let isCurrent = stands && lease?.lease.fencing.value == fencing
+        return Reply(200) { writer in
+            writer.member("status", isCurrent ? "current" : "stale")
+            writer.member("current", isCurrent)
+            writer.member("unit", unit.text)
+            writer.member("fencing_token", fencing)
+            if isCurrent, let lease { writer.member("holder", lease.holder) }
+            writer.member("source", "coordinator")
+            writer.member("age_ms", pool.age(at: now).milliseconds)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import JSON
+import LeaseModel
+import LeaseStore
+
+/// The status of a pool as JSON, from a coordinator's own copy.
+struct StatusReply {
+    enum View: Equatable, Sendable { case full, brief }
+
+    /// What the copy itself does not say.
+    struct Setting: Sendable {
+        var pool: PoolID
+        var scope: Scope
+        var version: String
+        var coordinator: InstanceID
+        /// The pool's clock as far as it is known here, ms.
+        var now: Int64
+        /// Why what is shown is old; nil while it is current.
+        var degradedReason: String?
+        var age: Duration
+    }
+
+    private var mirror: PoolMirror
+    private let setting: Setting
+    private let waiters: [PoolMirror.Waiter]
+
+    init(_ mirror: inout PoolMirror, _ setting: Setting) {
+        waiters = mirror.queue()
+        self.mirror = mirror
+        self.setting = setting
+    }
+
+    func body(_ view: View) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writeOriginal(to: &writer)
+            writer.member("pool", setting.pool.text)
+            writer.member("scope", setting.scope.text)
+            writer.member("version", setting.version)
+            writer.member("coordinator", setting.coordinator.text)
+            writer.seconds("now", milliseconds: setting.now)
+            writer.member("degraded", setting.degradedReason != nil)
+            writer.member("degraded_reason", setting.degradedReason)
+            writer.member("age_ms", setting.age.milliseconds)
+            guard view == .full else { return }
+            writer.key("hosts")
+            writer.array { writer in for host in mirror.hostOrder { write(host, to: &writer) } }
+            writer.key("units")
+            writer.array { writer in for unit in mirror.unitOrder { write(unit, to: &writer) } }
+            writer.key("leases")
+            writer.array { writer in
+                for lease in mirror.leases.values.sorted(by: { $0.lease < $1.lease }) { write(lease, to: &writer) }
+            }
+            writer.key("waiters")
+            writer.array { writer in writeWaiters(to: &writer) }
+        }
+        return writer.bytes
+    }
+
+    /// What the original bridge's clients read.
+    private func writeOriginal(to writer: inout JSONWriter) {
+        let gpus = mirror.units.values.filter { $0.properties.kind == .gpu && setting.scope.covers($0.properties.unit) }
+        let leases = mirror.leases.values.filter { lease in
+            lease.state != .offered && setting.scope.covers(lease.lease.unit)
+                && mirror.units[lease.lease.unit]?.properties.kind != .modelLoad
+        }
+        let oldest = leases.min { ($0.granted ?? 0, $0.lease) < ($1.granted ?? 0, $1.lease) }
+        let queued = waiters.filter { setting.scope.concerns(gpuSelector: $0.selector) }
+        writer.member("locked", !gpus.contains { $0.state == .free })
+        writer.member("owner", oldest?.holder)
+        writer.member("queue_depth", queued.count)
+        writer.key("queued")
+        writer.array { writer in for waiter in queued { writer.string(waiter.holder) } }
+        writer.key("request_start_times")
+        writer.object { writer in
+            var told: Set<String> = []
+            for waiter in queued where told.insert(waiter.holder).inserted {
+                writer.seconds(waiter.holder, milliseconds: waiter.since)
+            }
+        }
+    }
+
+    private func write(_ id: HostID, to writer: inout JSONWriter) {
+        guard let host = mirror.hosts[id] else { return }
+        writer.object { writer in
+            writer.member("host", id.text)
+            writer.member("present", host.isPresent)
+            writer.member("cordoned", host.isCordoned)
+            writer.member("address", host.address)
+            writer.member("agent_version", host.version)
+            writer.key("labels")
+            writer.object { writer in
+                for (name, value) in host.labels.sorted(by: { $0.key < $1.key }) { writer.member(name, value) }
+            }
+            writer.key("units")
+            writer.array { writer in for unit in host.units { writer.string(unit.text) } }
+        }
+    }
+
+    private func write(_ id: UnitID, to writer: inout JSONWriter) {
+        guard let unit = mirror.units[id] else { return }
+        let properties = unit.properties
+        let details = mirror.details[id]
+        writer.object { writer in
+            writer.member("unit", id.text)
+            writer.member("host", id.host.text)
+            writer.member("kind", properties.kind.rawValue)
+            writer.member("state", unit.state.rawValue)
+            writer.member("lease", unit.lease?.text)
+            writer.member("holder", unit.lease.flatMap { mirror.leases[$0]?.holder })
+            guard properties.kind == .gpu else { return }
+            writer.member("type", properties.deviceType)
+            writer.member("vram_mb", properties.memoryMB)
+            for name in ["name", "driver", "driver_version", "pci", "uuid"] {
+                writer.member(name, details?[name]?.string)
+            }
+            writer.member("simulated", details?["simulated"]?.bool ?? false)
+        }
+    }
+
+    private func write(_ lease: PoolMirror.Lease, to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("lease", lease.lease.text)
+            writer.member("unit", lease.lease.unit.text)
+            writer.member("holder", lease.holder)
+            writer.member("caller", lease.caller)
+            writer.member("priority", lease.priority)
+            writer.member("class", PriorityClass(ofValue: lease.priority).rawValue)
+            writer.member("state", lease.state.rawValue)
+            writer.seconds("ttl", milliseconds: lease.ttl)
+            writer.seconds("granted_at", milliseconds: lease.granted)
+            writer.seconds("expires_in", milliseconds: lease.expires.map { max(0, $0 - setting.now) })
+            writer.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
+            writer.key("metadata")
+            if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
+        }
+    }
+
+    private func writeWaiters(to writer: inout JSONWriter) {
+        var places: [Substring: Int] = [:]
+        for waiter in waiters {
+            let place = places[waiter.kind, default: 0] + 1
+            places[waiter.kind] = place
+            writer.object { writer in
+                writer.member("ticket", waiter.ticket.text)
+                writer.member("holder", waiter.holder)
+                writer.member("caller", waiter.caller)
+                writer.member("priority", waiter.priority)
+                writer.member("class", PriorityClass(ofValue: waiter.priority).rawValue)
+                writer.member("selector", waiter.selector)
+                writer.member("position", place)
+                writer.member("score", waiter.score)
+                writer.member("waited_ms", max(0, setting.now - waiter.since))
+                writer.member("coordinator", waiter.coordinator.text)
+            }
+        }
+    }
+}

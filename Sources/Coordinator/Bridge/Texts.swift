@@ -1,0 +1,86 @@
+import HTTP
+import LeaseModel
+
+/// What a client is told, in one place: each text says what is wrong or has happened, and what to do.
+enum Texts {
+    static let queueTimeout = "GPU Queue Timeout"
+    static let redisAway = "Redis cannot be reached, so nothing could be granted. Try again; your place is not kept."
+
+    static func forceReleased(by: String, why: String) -> String {
+        let reason = why.isEmpty ? "" : " The reason given: \(why)."
+        return "An administrator\(by.isEmpty ? "" : " (\(by))") refused all waiting requests.\(reason) "
+            + "Nothing was granted to you; ask again later."
+    }
+
+    static let shuttingDown =
+        "This coordinator is shutting down. Nothing was granted; ask another one, or this one again in a few seconds."
+    static let moved =
+        "Another coordinator has taken this request up for its client: the call there gets the answer."
+    static let replaced = "A later call with the same request_id has taken this one's place: that call gets the answer."
+    static func unknownHost(_ host: String) -> String {
+        "The pool has no host \"\(host)\". GET /v1/gpu/status lists them; start leasehold-agent there if it is new."
+    }
+    static func unknownUnit(_ unit: String) -> String {
+        "The pool has no unit \"\(unit)\". GET /v1/gpu/status lists them."
+    }
+    static func tooManyWaiting(_ limit: Int) -> String {
+        "\(limit) requests wait at this coordinator already, which is its limit. Try again in a few seconds."
+    }
+
+    static let notHeldByToken =
+        "This token proves no lease that stands: it was given back, has ended, or was replaced. Nothing was freed."
+    static let markedByToken =
+        "Neither this lease nor its host is known at present. Nothing was freed; should its agent still have it, it ends when that is back."
+    static func notHeldByID(_ id: String) -> String {
+        "\"\(id)\" holds no lease of that kind here. Nothing was freed."
+    }
+    static let unlockNeeds =
+        "Send {\"token\": TOKEN} with the token of the lock's answer, or {\"id\": ID} with the id that it was taken with."
+    static let renewNeeds = "\"token\" is missing. Send {\"token\": TOKEN} with the token of the lock's answer."
+
+    static func gone(_ reason: EndReason?, by: String, lease: String) -> String {
+        let who = by.isEmpty ? "" : " by \(by)"
+        let what =
+            switch reason {
+            case .expired: "was not renewed in time"
+            case .revoked: "was revoked\(who)"
+            case .reset: "was ended by a reset\(who)"
+            case .forceReleased: "was force-released\(who)"
+            case .released: "was given back"
+            case .lost: "was lost: its agent does not have it any more"
+            case .cancelled, .duplicate, .withdrawn: "was never told to a holder"
+            case nil: "is not known any more"
+            }
+        return "The lease \(lease) \(what). Stop using the unit and ask for a new one."
+    }
+    static let notPresentToken =
+        "This token is not the lease's present one: it was replaced when the lease was answered again, or was never its token. Stop using the unit."
+    static let unanswered =
+        "The agent of this lease's host did not answer in time. The time you were told last goes on; try again."
+
+    static let unavailable =
+        "Redis cannot be reached at present. It is not known whether this was done; try again in a second."
+    static let copyDegraded =
+        "This coordinator's copy of the pool is out of date, as Redis cannot be reached. Ask the agent of the unit's host."
+    static let verifyNeeds =
+        "Send {\"unit\": \"HOST/0\", \"fencing_token\": NUMBER} with the numbers of the lock's answer."
+
+    static func unknownRequest(_ id: String) -> String {
+        "No request \"\(id)\" of this caller waits or holds a lease. It was answered, given up, or never asked."
+    }
+    static func notFound(_ path: String) -> String {
+        "There is nothing at \(path.prefix(100)). The calls are listed at /openapi.json."
+    }
+    static func methodNotAllowed(_ allowed: String) -> String { "Use \(allowed) here." }
+    static let badEventID =
+        "\"Last-Event-ID\" (or \"after\"): want an event's id, as in 1764000000000-0, or nothing."
+    static func badEventType(_ type: String) -> String {
+        "\"type\": got \"\(type.prefix(40))\", want types of events apart by commas: "
+            + PoolEvent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+    static func tooManySubscribers(_ limit: Int) -> String {
+        "\(limit) event streams are open at this coordinator already, which is its limit. Poll the status meanwhile."
+    }
+    static let oneScope = "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all."
+    static let cordonNeeds = "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it."
+}

@@ -1,0 +1,442 @@
+import EventLoop
+import HTTP
+import LeaseModel
+import LeaseStore
+import RedisClient
+import Telemetry
+
+/// The clients' side of a pool: takes their calls, feeds `Waiters` and `Renewals`, and performs their actions. It does
+/// not decide.
+package actor Coordinator {
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    enum Stage { case idle, running, stopping, stopped }
+
+    let settings: CoordinatorSettings
+    let loop: EventLoop
+    let log: Log
+    let store: LeaseStore
+    let instance: InstanceID
+    let assets = Assets()
+    let meter: Meter
+    private let client: RedisClient
+    private let subscription: RedisSubscription
+    private let onRefused: @Sendable (CoordinatorError) -> Void
+
+    var stage = Stage.idle
+    var waiters: Waiters
+    var renewals = Renewals()
+    var mirror: PoolMirror
+    var pool = PoolReading()
+    var feed = EventFeed()
+    var lockCalls: [CallID: LockCall] = [:]
+    var renewCalls: [CallID: HTTPExchange] = [:]
+    var exchanges: [UInt64: HTTPExchange] = [:]
+    var adminCalls: [UInt64: AdminCall] = [:]
+    var lastNumber: UInt64 = 0
+    private var server: HTTPServer?
+    private var reader: RedisStreamReader?
+    private var queue: [Waiters.Event] = []
+    private var isFeeding = false
+    private var isClientUp = false
+    private var isInboxUp = false
+    private var wasUp = false
+    private var epoch: String?
+    private var wakeTimer: LoopTimer?
+    private var armedFor: BootInstant?
+    private var beatTimer: LoopTimer?
+    private var commentTimer: LoopTimer?
+    /// What the listeners are bound to, as URLs.
+    package private(set) var urls: [String] = []
+
+    /// - Parameter onRefused: Called on the loop whenever the Redis turns out to be one that must not be used.
+    package init(
+        settings: CoordinatorSettings, loop: EventLoop, log: Log,
+        onRefused: @escaping @Sendable (CoordinatorError) -> Void = { _ in }
+    ) {
+        let instance = InstanceID(SecureRandom.randomHex(bytes: 16))
+        let meter = Meter(loop: loop, version: settings.version)
+        let client = RedisClient(
+            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator", log: log,
+            settings: settings.redisSettings)
+        self.settings = settings
+        self.loop = loop
+        self.log = log.with(["coordinator": .text(String(instance.text.prefix(8)))])
+        self.instance = instance
+        self.meter = meter
+        self.client = client
+        self.onRefused = onRefused
+        waiters = Waiters(limit: settings.waitingLimit)
+        mirror = PoolMirror(aging: settings.aging)
+        subscription = RedisSubscription(
+            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator-inbox", log: log,
+            settings: settings.redisSettings)
+        store = LeaseStore(pool: settings.pool, aging: settings.aging) {
+            (script, keys, arguments) async throws(RedisError) in
+            let sent = loop.now
+            do throws(RedisError) {
+                let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
+                meter.roundTrip(loop.now - sent)
+                return reply
+            } catch {
+                meter.redisFailed()
+                throw error
+            }
+        }
+    }
+
+    var now: BootInstant { BootInstant(sinceBoot: loop.now) }
+
+    // MARK: Life
+
+    /// Listens and connects. Returns before Redis has answered. A coordinator is started once; one that was started
+    /// must be stopped.
+    package func start() throws(CoordinatorError) {
+        precondition(stage == .idle, "a coordinator is started once")
+        try listen()
+        stage = .running
+        wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
+        commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
+        client.onStateChange = { [weak self] state in self?.assumeIsolated { $0.clientChanged(state) } }
+        subscription.start(
+            channels: [LeaseStore.inbox(of: instance, pool: settings.pool)],
+            onMessage: { [weak self] _, bytes in self?.assumeIsolated { $0.heard(bytes) } },
+            onStateChange: { [weak self] state in self?.assumeIsolated { $0.inboxChanged(state) } })
+        client.start()
+        beatTimer?.arm(after: Limits.beat)
+        commentTimer?.arm(after: EventFeed.commentInterval)
+        log.info(
+            "coordinator_started", ["urls": .text(urls.joined(separator: " ")), "scope": .text(settings.scope.text)])
+    }
+
+    private func listen() throws(CoordinatorError) {
+        // The server keeps this coordinator until `stop`.
+        let server = HTTPServer(loop: loop, limits: settings.httpLimits, log: log) { request, exchange in
+            self.take(request, exchange)
+        }
+        self.server = server
+        for address in settings.listen {
+            do throws(HTTPError) {
+                switch address {
+                case .tcp(let host, let port):
+                    let bound = try server.listen(host: host, port: port, tls: settings.tls)
+                    let name = host == "*" ? "0.0.0.0" : host.contains(":") ? "[\(host)]" : host
+                    urls.append("\(settings.tls == nil ? "http" : "https")://\(name):\(bound)")
+                case .unix(let path):
+                    try server.listen(unixPath: path)
+                    urls.append("unix://\(path)")
+                }
+            } catch {
+                throw .cannotListen("\(address)", why: error.message)
+            }
+        }
+    }
+
+    /// Answers every waiter 503 before a connection is closed (design §4.10), gives its tickets up, and ends. Safe to
+    /// call twice.
+    package func stop() async {
+        guard stage == .running else { return }
+        stage = .stopping
+        feed(.shutdown)
+        perform(renewals.handle(.shutdown, at: now))
+        feed.endAll()
+        await server?.shutDown(grace: settings.shutDownGrace)
+        server = nil
+        if isClientUp {
+            do throws(StoreError) {
+                try await store.leave(instance)
+            } catch {
+                log.warning("leave_failed", ["error": .text(error.message)])
+            }
+        }
+        stage = .stopped
+        for timer in [wakeTimer, beatTimer, commentTimer] { timer?.disarm() }
+        await reader?.close()
+        await subscription.close()
+        await client.close()
+        log.info("coordinator_stopped")
+    }
+
+    /// Whether Redis is connected and the copy of the pool current.
+    package var isReady: Bool { stage == .running && isUp && pool.isRead && pool.isFollowed }
+
+    var isUp: Bool { isClientUp && isInboxUp }
+
+    /// Connections, for metrics.
+    var httpCounts: HTTPCounts? { server?.counts }
+
+    // MARK: Redis
+
+    private func clientChanged(_ state: RedisState) {
+        switch state {
+        case .connected:
+            isClientUp = true
+            readPool()
+        case .disconnected: isClientUp = false
+        case .refused(let reason):
+            isClientUp = false
+            log.error("redis_refused", ["reason": .text(reason)])
+            onRefused(.redisRefused(reason))
+        }
+        linkChanged(isAgain: true)
+    }
+
+    private func inboxChanged(_ state: RedisState) {
+        if case .connected = state { isInboxUp = true } else { isInboxUp = false }
+        linkChanged(isAgain: true)
+    }
+
+    /// Only with both a grant can be asked for and heard; after each gap everybody is compared again.
+    private func linkChanged(isAgain: Bool) {
+        guard stage == .running else { return }
+        if isUp {
+            if !wasUp { log.info("redis_connected") }
+            feed(.redisBack)
+            feed(.beatDue)
+        } else if wasUp {
+            log.warning("redis_lost")
+            pool.lost(at: now)
+            feed(.redisLost)
+        }
+        wasUp = isUp
+    }
+
+    private func heard(_ bytes: [UInt8]) {
+        for message in Inbox.coordinatorMessages(bytes) {
+            switch message {
+            case .granted(let grant): feed(.granted(grant))
+            case .held(let ticket, _): feed(.held(ticket))
+            case .renewed(let lease, let nonce, let ttl):
+                feed(.renewed(lease, nonce: nonce, ttl: ttl))
+                perform(renewals.handle(.renewed(lease, nonce: nonce, ttl: ttl), at: now))
+            case .renewalRefused(let lease, let nonce, let reason):
+                feed(.renewalRefused(nonce: nonce))
+                perform(renewals.handle(.refused(lease, nonce: nonce, reason), at: now))
+            case .refused(let ticket, let by, let why): feed(.refused(ticket, by: by, why: why))
+            case .moved(let ticket): feed(.moved(ticket))
+            }
+        }
+        arm()
+    }
+
+    /// Follows the stream of events from where the copy was read.
+    func follow(after id: String) {
+        guard reader == nil, stage == .running else { return }
+        let reader = RedisStreamReader(
+            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator-events", stream: store.eventStream,
+            log: log, settings: settings.redisSettings)
+        self.reader = reader
+        // The reader belongs to this coordinator and is closed by it.
+        reader.start(
+            after: id,
+            onEntries: { [weak self] entries in self?.assumeIsolated { $0.happened(entries) } },
+            onStateChange: { [weak self] state in self?.assumeIsolated { $0.readerChanged(state) } })
+    }
+
+    private func readerChanged(_ state: RedisState) {
+        guard case .connected = state else {
+            if pool.isFollowed { pool.lost(at: now) }
+            pool.isFollowed = false
+            return
+        }
+        pool.isFollowed = true
+        // What was trimmed while nobody read is not told: read all again.
+        if pool.wasFollowed { readPool() }
+        pool.wasFollowed = true
+    }
+
+    // MARK: Deciding
+
+    private func clockReached() {
+        armedFor = nil
+        feed(.clockReached)
+        perform(renewals.handle(.clockReached, at: now))
+        arm()
+    }
+
+    private func beat() {
+        guard stage == .running else { return }
+        beatTimer?.arm(after: Limits.beat)
+        feed(.beatDue)
+    }
+
+    private func comment() {
+        commentTimer?.arm(after: EventFeed.commentInterval)
+        feed.comment()
+    }
+
+    /// One event after the other, also when performing one brings the next.
+    func feed(_ event: Waiters.Event) {
+        queue.append(event)
+        guard !isFeeding else { return }
+        isFeeding = true
+        var next = 0
+        while next < queue.count {
+            let actions = waiters.handle(queue[next], at: now)
+            next += 1
+            // A token that was asked for is told before anything else.
+            let drawn = perform(actions)
+            if !drawn.isEmpty { queue.insert(contentsOf: drawn, at: next) }
+        }
+        queue.removeAll(keepingCapacity: true)
+        isFeeding = false
+        arm()
+    }
+
+    func arm() {
+        guard stage == .running else { return }
+        let wakeAt = [waiters.wakeAt, renewals.wakeAt].compactMap { $0 }.min()
+        guard wakeAt != armedFor else { return }
+        armedFor = wakeAt
+        if let wakeAt { wakeTimer?.arm(after: max(.zero, wakeAt - now)) } else { wakeTimer?.disarm() }
+    }
+
+    private func perform(_ actions: [Waiters.Action]) -> [Waiters.Event] {
+        var drawn: [Waiters.Event] = []
+        for action in actions {
+            switch action {
+            case .ask(let reference, let request, let age): ask(reference, request, age)
+            case .drawToken(let ticket): drawn.append(.tokenDrawn(ticket, Self.draw()))
+            case .answerAgain(let ticket, let hash, let nonce): answerAgain(ticket, hash, nonce)
+            case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .answer(let call, let outcome): answer(call, outcome)
+            case .beat(let number, let naming): beat(number, naming)
+            }
+        }
+        return drawn
+    }
+
+    /// A new secret of 128 random bits.
+    static func draw() -> DrawnToken {
+        let secret = SecureRandom.randomHex(bytes: 16)
+        return DrawnToken(
+            secret: LeaseSecret(secret), hash: TokenHash(Digest.sha256Hex(secret)),
+            nonce: SecureRandom.randomHex(bytes: 8))
+    }
+
+    private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
+        let resume: Ask.Resume =
+            switch age {
+            case .fresh: .fresh
+            case .again(let score): .again(score: score)
+            }
+        let ask = Ask(
+            ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
+            priority: request.priority, ttl: request.ttl, coordinator: instance, token: request.token,
+            metadata: request.metadata, resume: resume)
+        loop.spawn { [store, log] in
+            let answer: AskAnswer
+            do throws(StoreError) {
+                answer = AskAnswer(try await store.ask(ask))
+            } catch {
+                log.warning("ask_failed", ["ticket": .text(ask.ticket.text), "error": .text(error.message)])
+                answer = .failed
+            }
+            await self.feed(.askAnswered(reference, answer))
+        }
+    }
+
+    private func answerAgain(_ ticket: TicketID, _ hash: TokenHash, _ nonce: String) {
+        loop.spawn { [store, instance, log] in
+            let answer: AgainAnswer
+            do throws(StoreError) {
+                switch try await store.answerAgain(ticket, coordinator: instance, newToken: hash, nonce: nonce) {
+                case .asked(let lease, _): answer = .asked(lease)
+                case .notYours: answer = .notYours
+                case .unknown: answer = .unknown
+                }
+            } catch {
+                log.warning("answer_again_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+                answer = .failed
+            }
+            await self.feed(.againAnswered(ticket, nonce: nonce, answer))
+        }
+    }
+
+    private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
+        guard let reason = CancelReason(rawValue: "\(cause)") else { return }
+        loop.spawn { [store, instance, log] in
+            do throws(StoreError) {
+                _ = try await store.cancel(ticket, coordinator: instance, token: token, why: reason)
+            } catch {
+                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+                await self.feed(.cancelFailed(ticket, token, cause))
+            }
+        }
+    }
+
+    private func beat(_ number: Int64, _ naming: [TicketID]) {
+        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+        loop.spawn { [store] in
+            let outcome: BeatOutcome?
+            do throws(StoreError) {
+                outcome = try await store.beat(beat)
+            } catch {
+                outcome = nil
+            }
+            await self.beatAnswered(number, outcome)
+        }
+    }
+
+    private func beatAnswered(_ number: Int64, _ outcome: BeatOutcome?) {
+        guard let outcome else { return feed(.beatFailed(number: number)) }
+        let isNew = epoch != nil && epoch != outcome.epoch
+        epoch = outcome.epoch
+        if isNew {
+            log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
+            readPool()
+        }
+        let answer = BeatAnswer(
+            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), isNewEpoch: isNew)
+        feed(.beatAnswered(number: number, answer))
+    }
+
+    // MARK: Renewals
+
+    func perform(_ actions: [Renewals.Action]) {
+        for action in actions {
+            switch action {
+            case .renew(let lease, let token, let nonce): renew(lease, token, nonce)
+            case .answer(let call, let outcome): answer(call, outcome)
+            }
+        }
+    }
+
+    private func renew(_ lease: LeaseID, _ token: TokenHash, _ nonce: String) {
+        loop.spawn { [store, instance, log] in
+            let answer: RenewAnswer
+            do throws(StoreError) {
+                switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
+                case .asked: answer = .asked
+                case .gone(let reason, let by): answer = .gone(reason, by: by)
+                case .wrongToken: answer = .wrongToken
+                case .unheard: answer = .unheard
+                }
+            } catch {
+                log.warning("renew_failed", ["lease": .text(lease.text), "error": .text(error.message)])
+                answer = .failed
+            }
+            await self.renewAnswered(nonce, answer)
+        }
+    }
+
+    private func renewAnswered(_ nonce: String, _ answer: RenewAnswer) {
+        perform(renewals.handle(.answered(nonce: nonce, answer), at: now))
+        arm()
+    }
+}
+
+extension AskAnswer {
+    init(_ outcome: AskOutcome) {
+        switch outcome {
+        case .queued(let score): self = .queued(score: score)
+        case .offered(let score): self = .offered(score: score)
+        case .held(let lease): self = .held(lease)
+        case .refused(let by, let why): self = .refused(by: by, why: why)
+        case .moved: self = .moved
+        case .unknownHost: self = .unknownHost
+        case .unknownUnit: self = .unknownUnit
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import EventLoop
+import HTTP
+import LeaseModel
+import RedisClient
+import Settings
+import Telemetry
+
+/// Everything that `leasehold-coordinator` can be told: the one table that parsing, `--help` and documents are made from.
+package struct CoordinatorOptions: Sendable {
+    package var settings: CoordinatorSettings
+    package var logLevel: LogLevel
+    package var logFormat: Log.Format
+
+    static let redis = Option<RedisEndpoint>(
+        "redis", .one("URL"), allowed: "redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N]",
+        standard: .text("redis://127.0.0.1:6379"),
+        help: "The pool's Redis: redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N].", secrecy: .secret
+    ) { (text) throws(WrongValue) in
+        do throws(RedisError) {
+            return try RedisEndpoint(parsing: text)
+        } catch {
+            throw WrongValue(want: error.message)
+        }
+    }
+    static let pool = Option<PoolID>(
+        "pool", .one("NAME"), allowed: "1 to \(Limits.nameLength) of A-Z a-z 0-9 . _ -", standard: .text("default"),
+        help: "The pool that is served."
+    ) { (text) throws(WrongValue) in
+        guard let pool = try? PoolID(text) else { throw WrongValue() }
+        return pool
+    }
+    static let listen = Option<CoordinatorSettings.Listen>(
+        "listen", .many("ADDRESS"), allowed: "HOST:PORT, *:PORT or unix:PATH", standard: .text("localhost:8080"),
+        help: "Where calls are taken: HOST:PORT, *:PORT for every address of this machine, or unix:PATH for a socket "
+            + "that only this user may open. Port 0 takes a free one.", example: "--listen 127.0.0.1:9090"
+    ) { (text) throws(WrongValue) in
+        guard let listen = CoordinatorSettings.Listen(parsing: text) else { throw WrongValue() }
+        return listen
+    }
+    static let scope = Option<Scope>(
+        "scope", .one("SCOPE"), allowed: "pool or host=NAME", standard: .text("pool"),
+        help:
+            "What calls that name no place are about: pool, or host=NAME for the GPUs of the machine that a browser runs on."
+    ) { (text) throws(WrongValue) in
+        guard let scope = Scope(parsing: text) else { throw WrongValue() }
+        return scope
+    }
+    static let maxTTL = Option.seconds(
+        "max-ttl", in: Limits.shortestTTL...Limits.longestTTL, standard: Limits.longestTTL,
+        help: "The longest lease that may be asked for. Not above the agents' own.")
+    static let maxWaiters = Option.integer(
+        "max-waiters", in: 1...1_000_000, standard: 10_000,
+        help: "Requests that may wait here at once; one more is answered 429.")
+    static let certificate = Option.text(
+        "tls-certificate", "PATH", help: "A PEM certificate, with those that lead to its root: then HTTPS is spoken.",
+        section: "Safety")
+    static let key = Option.text("tls-key", "PATH", help: "The certificate's key in PEM.", section: "Safety")
+    static let logLevel = Option<LogLevel>.choice(
+        "log-level", "LEVEL", ["debug": .debug, "info": .info, "warning": .warning, "error": .error],
+        standard: "info", help: "What is worth a line.", section: "Logging")
+    static let logFormat = Option<Log.Format>.choice(
+        "log-format", "FORMAT", ["human": .human, "json": .json], standard: "human", help: "How lines look.",
+        section: "Logging")
+    static let config = Option.text(
+        "config", "PATH", help: "A file with lines of NAME = VALUE, the names those of the options.",
+        places: [.flag, .variable])
+
+    /// The options that `leasehold up` takes too.
+    package static let shared: [OptionEntry] = [
+        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, certificate.entry, key.entry,
+    ]
+
+    package static let table = OptionTable(
+        program: "leasehold-coordinator",
+        summary: "Serves the HTTP interface of a pool: any number of coordinators may serve one pool.",
+        options: [redis.entry, pool.entry] + shared + [logLevel.entry, logFormat.entry, config.entry],
+        examples: [
+            "leasehold-coordinator --redis redis://10.0.0.5:6379": "Serves the pool of that Redis on localhost:8080.",
+            "leasehold-coordinator --scope host=node1": "Browsers of node1 get the GPUs of node1.",
+        ],
+        notes: ["Exit codes: 0 stopped by a signal, 1 cannot start or go on, 2 wrong option."])
+
+    /// - Throws: `SettingsError` where options contradict each other.
+    package init(_ given: GivenSettings, version: String) throws(SettingsError) {
+        settings = CoordinatorSettings(redis: try given.value(Self.redis), version: version)
+        settings.pool = try given.value(Self.pool)
+        try settings.takeShared(given)
+        logLevel = try given.value(Self.logLevel)
+        logFormat = try given.value(Self.logFormat)
+    }
+}
+
+extension CoordinatorSettings {
+    /// Takes what a coordinator and `leasehold up` are told alike.
+    package mutating func takeShared(_ given: GivenSettings) throws(SettingsError) {
+        listen = try given.list(CoordinatorOptions.listen)
+        scope = try given.value(CoordinatorOptions.scope)
+        longestTTL = try given.value(CoordinatorOptions.maxTTL)
+        waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
+        switch (try given.optional(CoordinatorOptions.certificate), try given.optional(CoordinatorOptions.key)) {
+        case (nil, nil): break
+        case (let certificate?, let key?): tls = TLSSettings(certificatePath: certificate, keyPath: key)
+        case (_?, nil): throw SettingsError("--tls-certificate needs --tls-key as well: the path of its key.")
+        case (nil, _?): throw SettingsError("--tls-key needs --tls-certificate as well: the path of its certificate.")
+        }
+    }
+}
+
+extension CoordinatorSettings.Listen: CustomStringConvertible {
+    /// Nil unless `text` is `HOST:PORT`, `[IPV6]:PORT`, `*:PORT`, or `unix:` and a path.
+    package init?(parsing text: String) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(text.hasPrefix("unix://") ? 7 : 5))
+            guard !path.isEmpty else { return nil }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65535).contains(port)
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty else { return nil }
+        self = .tcp(host: String(host), port: port)
+    }
+
+    package var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import HTTP
+import LeaseModel
+import RedisClient
+
+/// What a coordinator is run with.
+package struct CoordinatorSettings: Sendable {
+    /// Where calls are taken.
+    package enum Listen: Hashable, Sendable {
+        /// Port 0 takes a free one; `*` is every address.
+        case tcp(host: String, port: Int)
+        /// A socket that only its owner may open.
+        case unix(path: String)
+    }
+
+    package var redis: RedisEndpoint
+    package var pool = PoolID.standard
+    package var aging = Aging.standard
+    /// At least one.
+    package var listen: [Listen] = [.tcp(host: "localhost", port: 8080)]
+    /// For the TCP listeners; nil speaks plain HTTP.
+    package var tls: TLSSettings?
+    package var scope = Scope.pool
+    /// The longest lease that may be asked for, at most `Limits.longestTTL`.
+    package var longestTTL = Limits.longestTTL
+    /// Requests that may wait at once. Beyond: 429.
+    package var waitingLimit = 10_000
+    /// How long a shutdown waits for calls under way; waiters are answered at once.
+    package var shutDownGrace = Duration.seconds(2)
+    package var version: String
+    package var redisSettings = RedisSettings()
+    package var httpLimits = HTTPLimits()
+
+    package init(redis: RedisEndpoint, version: String) {
+        self.redis = redis
+        self.version = version
+    }
+}
+
+/// Why a coordinator does not start or go on. Each text says what to do.
+package enum CoordinatorError: Error, Equatable, Sendable, CustomStringConvertible {
+    case cannotListen(String, why: String)
+    case redisRefused(String)
+
+    package var description: String {
+        switch self {
+        case .cannotListen(let address, let why):
+            "The coordinator cannot listen at \(address) (\(why)). Stop what is there, or name another address with --listen."
+        case .redisRefused(let why): "This Redis cannot be used: \(why)"
+        }
+    }
+}

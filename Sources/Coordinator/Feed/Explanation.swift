@@ -1,0 +1,137 @@
+import LeaseModel
+import LeaseStore
+
+/// Why a request waits: who is served before it, which leases are in its way, and what that may take.
+struct Explanation {
+    /// Those served before it, in order.
+    var ahead: [PoolMirror.Waiter]
+    /// Requests that compete for its units, itself among them.
+    var depth: Int
+    /// Leases on units that it would take, the one that ends first in front.
+    var blocking: [PoolMirror.Lease]
+    /// Milliseconds; nil where too little was observed to say.
+    var expectedWait: Int64?
+    /// The same for people.
+    var sentence: String
+}
+
+extension PoolMirror {
+    /// Where a waiting request stands, from 1; nil where it does not wait.
+    mutating func position(of ticket: TicketID) -> Int? {
+        guard let waiter = waiters[ticket], let wish = Selector(parsing: waiter.selector) else { return nil }
+        var place = 1
+        for other in queue() where other.ticket != ticket && waiter.isServedAfter(other) {
+            if Selector(parsing: other.selector)?.competes(with: wish) ?? false { place += 1 }
+        }
+        return place
+    }
+
+    mutating func explanation(of waiter: Waiter, at poolNow: Int64, aging: Aging) -> Explanation {
+        let wish = Selector(parsing: waiter.selector) ?? .anyGPU
+        var competing: [String: Bool] = [:]
+        let rivals = queue().filter { other in
+            if let known = competing[other.selector] { return known }
+            let competes = Selector(parsing: other.selector)?.competes(with: wish) ?? false
+            competing[other.selector] = competes
+            return competes
+        }
+        let ahead = Array(rivals.prefix { $0.ticket != waiter.ticket })
+        let wanted = units.values.filter { unit in
+            wish.admits(unit.properties, labels: hosts[unit.properties.unit.host]?.labels ?? [:])
+        }
+        let blocking = wanted.compactMap { $0.lease.flatMap { leases[$0] } }.sorted {
+            ($0.expires ?? .max, $0.lease) < ($1.expires ?? .max, $1.lease)
+        }
+        let expected = expectedWait(ahead, on: wanted, at: poolNow)
+        let sentence = Self.sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
+        return Explanation(
+            ahead: ahead, depth: rivals.count, blocking: blocking, expectedWait: expected, sentence: sentence)
+    }
+
+    /// Serves those ahead on the units that there are, each for as long as its class has been seen to hold a unit.
+    private func expectedWait(_ ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
+        var freeAt: [Int64] = []
+        for unit in wanted {
+            switch unit.state {
+            case .free: freeAt.append(0)
+            case .held, .offered, .ending:
+                guard let lease = unit.lease.flatMap({ leases[$0] }), let hold = holds.typical(lease.priority) else {
+                    return nil
+                }
+                freeAt.append(max(0, hold - (lease.granted.map { poolNow - $0 } ?? 0)))
+            case .resting, .unheard: break
+            }
+        }
+        guard !freeAt.isEmpty else { return nil }
+        freeAt.sort()
+        for waiter in ahead {
+            guard let hold = holds.typical(waiter.priority) else { return nil }
+            let next = freeAt.removeFirst() + hold
+            freeAt.insert(next, at: freeAt.firstIndex { $0 > next } ?? freeAt.count)
+        }
+        return freeAt.first
+    }
+
+    private static func sentence(
+        _ waiter: Waiter, ahead: [Waiter], wanted: [UnitRecord], blocking: [Lease], aging: Aging
+    ) -> String {
+        guard !wanted.isEmpty else {
+            return
+                "No unit of the pool meets \(waiter.selector) at present. Ask for less, or wait for a host that has one."
+        }
+        var text =
+            "\(ordinal(ahead.count + 1)) for \(waiter.selector), which \(wanted.count) unit\(wanted.count == 1 ? "" : "s") meet\(wanted.count == 1 ? "s" : "")."
+        if let last = ahead.last {
+            switch aging {
+            case .strict: text += " Lower priority numbers are served first, then those that came first."
+            case .perPoint(let milliseconds):
+                text +=
+                    " Served in the order of arrival + priority × \(milliseconds / 1000) s; \(last.holder) (priority \(last.priority)) is next before you."
+            }
+        }
+        if let first = blocking.first { text += " \(first.holder) holds \(first.lease.unit.text)." }
+        let away = wanted.count { $0.state == .unheard || $0.state == .resting }
+        if away > 0 {
+            text += " \(away) of them cannot be granted at present: not heard of, or resting after a restart."
+        }
+        return text
+    }
+
+    private static func ordinal(_ number: Int) -> String {
+        switch (number % 10, number % 100) {
+        case (1, let rest) where rest != 11: "\(number)st"
+        case (2, let rest) where rest != 12: "\(number)nd"
+        case (3, let rest) where rest != 13: "\(number)rd"
+        default: "\(number)th"
+        }
+    }
+}
+
+extension PoolMirror.Waiter {
+    /// Whether another one's score is lower than this one's.
+    func isServedAfter(_ other: PoolMirror.Waiter) -> Bool {
+        (other.score, other.ticket.text) < (score, ticket.text)
+    }
+}
+
+/// How long leases of each priority class have been held, of late.
+struct HoldTimes {
+    /// Fewer say nothing.
+    static let fewest = 3
+    private static let kept = 64
+    private var observed: [PriorityClass: [Int64]] = [:]
+
+    /// A lease was held for so many milliseconds.
+    mutating func note(_ priority: Int, _ milliseconds: Int64) {
+        var all = observed[PriorityClass(ofValue: priority), default: []]
+        if all.count == Self.kept { all.removeFirst() }
+        all.append(milliseconds)
+        observed[PriorityClass(ofValue: priority)] = all
+    }
+
+    /// The median in milliseconds, nil where too little was seen.
+    func typical(_ priority: Int) -> Int64? {
+        guard let all = observed[PriorityClass(ofValue: priority)], all.count >= Self.fewest else { return nil }
+        return all.sorted()[all.count / 2]
+    }
+}

@@ -1,0 +1,85 @@
+import EventLoop
+import LeaseModel
+import LeaseStore
+import Telemetry
+
+/// The metrics of a coordinator. All methods are for its loop's thread.
+actor Meter {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    private let loop: EventLoop
+    private var registry = MetricRegistry(Catalogue.coordinator)
+
+    init(loop: EventLoop, version: String) {
+        self.loop = loop
+        registry.set(Catalogue.buildInfo, version, "leasehold-coordinator", to: 1)
+    }
+
+    /// Changes metrics.
+    nonisolated func note(_ body: @Sendable (inout MetricRegistry) -> Void) { assumeIsolated { body(&$0.registry) } }
+
+    nonisolated func roundTrip(_ duration: Duration) { note { $0.observe(Catalogue.redisRoundTrip, took: duration) } }
+
+    nonisolated func redisFailed() { note { $0.count(Catalogue.redisErrors) } }
+
+    /// Everything in the Prometheus text format.
+    nonisolated var text: String { assumeIsolated { $0.registry.text } }
+}
+
+extension Coordinator {
+    func count(_ event: PoolEvent) {
+        switch event.kind {
+        case .released: meter.note { $0.count(Catalogue.releases) }
+        case .expired: meter.note { $0.count(Catalogue.expiries) }
+        case .revoked where event.lease != nil: meter.note { $0.count(Catalogue.forceReleases, "revoke") }
+        case .reset where event.lease != nil: meter.note { $0.count(Catalogue.forceReleases, "reset") }
+        case .forceReleased where event.lease != nil:
+            meter.note { $0.count(Catalogue.forceReleases, "force-release-all") }
+        default: break
+        }
+    }
+
+    func count(_ outcome: LockOutcome, _ call: LockReplies.Call, began: BootInstant) {
+        let name = PriorityClass(of: call.priority).rawValue
+        let waited = now - began
+        meter.note { registry in
+            switch outcome {
+            case .acquired:
+                registry.count(Catalogue.grants, name)
+                registry.observe(Catalogue.lockWait, name, took: waited)
+            case .timedOut: registry.count(Catalogue.timeouts, name)
+            case .forceReleased: registry.count(Catalogue.refusals, "forced")
+            case .shuttingDown: registry.count(Catalogue.refusals, "shutting_down")
+            case .moved, .replaced: registry.count(Catalogue.refusals, "replaced")
+            case .unknownHost, .unknownUnit: registry.count(Catalogue.refusals, "unknown_place")
+            case .tooManyWaiting: registry.count(Catalogue.refusals, "too_many_waiting")
+            }
+        }
+    }
+
+    /// What is read rather than counted.
+    func metricsText() -> String {
+        let waiting = Dictionary(grouping: mirror.waiters.values) { PriorityClass(ofValue: $0.priority) }
+        let leases = Dictionary(grouping: mirror.leases.values, by: \.state)
+        let units = Dictionary(grouping: mirror.units.values, by: \.properties.kind)
+        let (isUp, isDegraded, calls, streams) = (isUp, degradedReason != nil, lockCalls.count, feed.count)
+        let hosts = mirror.hosts.values.count { $0.isPresent }
+        meter.note { registry in
+            registry.set(Catalogue.redisUp, to: isUp)
+            registry.set(Catalogue.degraded, to: isDegraded)
+            for name in PriorityClass.allCases {
+                registry.set(Catalogue.queueDepth, name.rawValue, to: waiting[name]?.count ?? 0)
+            }
+            registry.set(Catalogue.connectedWaiters, to: calls)
+            for state in [LeaseRecord.State.offered, .held, .ending] {
+                registry.set(Catalogue.leases, state.rawValue, to: leases[state]?.count ?? 0)
+            }
+            for kind in UnitKind.allCases {
+                registry.set(Catalogue.unitsInPool, kind.rawValue, to: units[kind]?.count ?? 0)
+            }
+            registry.set(Catalogue.hostsPresent, to: hosts)
+            registry.set(Catalogue.eventSubscribers, to: streams)
+        }
+        return meter.text
+    }
+}

@@ -1,0 +1,228 @@
+import JSON
+import LeaseModel
+import LeaseStore
+
+/// A coordinator's own copy of the pool: read once, then kept current by the event stream (design §8). A value without
+/// clocks or I/O; what it says may be as old as the last event.
+struct PoolMirror {
+    /// A request that waits.
+    struct Waiter: Hashable, Sendable {
+        var ticket: TicketID
+        var holder: String
+        var caller: String
+        var coordinator: InstanceID
+        var priority: Int
+        var selector: String
+        var score: Int64
+        /// Pool clock, ms.
+        var since: Int64
+    }
+
+    /// A lease as it is shown. Times are of the pool clock, in ms.
+    struct Lease: Hashable, Sendable {
+        var lease: LeaseID
+        var holder: String
+        var caller: String
+        var ticket: TicketID
+        var priority: Int
+        var ttl: Int64
+        var state: LeaseRecord.State
+        var granted: Int64?
+        var expires: Int64?
+        var metadata: String
+    }
+
+    private(set) var hosts: [HostID: HostRecord] = [:]
+    private(set) var units: [UnitID: UnitRecord] = [:]
+    private(set) var leases: [LeaseID: Lease] = [:]
+    private var leaseOfTicket: [TicketID: LeaseID] = [:]
+    private(set) var waiters: [TicketID: Waiter] = [:] { didSet { order = nil } }
+    private(set) var holds = HoldTimes()
+    /// Rises with every change, so that what was rendered from an older copy is known to be old.
+    private(set) var version: UInt64 = 0
+    /// Waiters in the order of service, made when first asked for after a change.
+    private var order: [Waiter]?
+    /// Units in the order of their names, and of hosts: they change only by a snapshot.
+    private(set) var unitOrder: [UnitID] = []
+    private(set) var hostOrder: [HostID] = []
+    /// What the agents told of their devices beyond the properties, read once a snapshot.
+    private(set) var details: [UnitID: JSONObject] = [:]
+    private var aging: Aging
+
+    init(aging: Aging = .standard) { self.aging = aging }
+
+    /// What the pool needs to be read anew after.
+    static func changesHosts(_ kind: PoolEvent.Kind) -> Bool {
+        switch kind {
+        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned: true
+        case .queued, .requeued, .offered, .granted, .restored, .renewed, .released, .expired, .revoked, .reset,
+            .cancelled, .lost, .duplicate, .withdrawn, .rejected, .lapsed, .forceReleased, .ending, .timeout, .refused,
+            .dropped, .unitState:
+            false
+        }
+    }
+
+    // MARK: Reading
+
+    /// Waiters in the order in which they will be served where they compete for the same units.
+    mutating func queue() -> [Waiter] {
+        if let order { return order }
+        let sorted = waiters.values.sorted { ($0.score, $0.ticket.text) < ($1.score, $1.ticket.text) }
+        order = sorted
+        return sorted
+    }
+
+    func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
+
+    func lease(of ticket: TicketID) -> Lease? { leaseOfTicket[ticket].flatMap { leases[$0] } }
+
+    // MARK: Changing
+
+    mutating func take(_ snapshot: PoolSnapshot) {
+        hosts = Dictionary(snapshot.hosts.map { ($0.host, $0) }) { first, _ in first }
+        units = Dictionary(snapshot.units.map { ($0.properties.unit, $0) }) { first, _ in first }
+        leases = Dictionary(snapshot.leases.map { ($0.lease, Lease($0)) }) { first, _ in first }
+        waiters = Dictionary(
+            snapshot.waiters.map { terms in
+                let since = (terms.score - Int64(terms.priority) * aging.microsecondsPerPoint) / 1000
+                return (terms.ticket, Waiter(terms, since: since))
+            }
+        ) { first, _ in first }
+        leaseOfTicket = Dictionary(leases.values.map { ($0.ticket, $0.lease) }) { first, _ in first }
+        hostOrder = hosts.keys.sorted()
+        unitOrder = units.keys.sorted(by: Self.isShownBefore)
+        details = units.compactMapValues { try? JSONParser.parse(Array($0.properties.details.utf8)).object }
+        changed()
+    }
+
+    /// `node1/2` before `node1/10`.
+    private static func isShownBefore(_ a: UnitID, _ b: UnitID) -> Bool {
+        guard a.host == b.host else { return a.host < b.host }
+        let (first, second) = (a.text.utf8.count, b.text.utf8.count)
+        let areNumbers = Int(a.name) != nil && Int(b.name) != nil
+        return areNumbers && first != second ? first < second : a.text < b.text
+    }
+
+    /// Returns the lease that is over by this event.
+    @discardableResult
+    mutating func apply(_ event: PoolEvent) -> LeaseID? {
+        var ended: LeaseID?
+        switch event.kind {
+        case .queued, .requeued: queued(event)
+        case .offered: offered(event)
+        case .granted, .restored: granted(event)
+        case .renewed:
+            if let lease = event.lease, let expires = event.number("expires") { leases[lease]?.expires = expires }
+        case .ending:
+            if let lease = event.lease {
+                leases[lease]?.state = .ending
+                if units[lease.unit]?.lease == lease { units[lease.unit]?.state = .ending }
+            }
+        case .cancelled, .released, .expired, .revoked, .reset, .forceReleased, .lost, .duplicate, .withdrawn,
+            .rejected,
+            .lapsed:
+            if let lease = event.lease {
+                over(lease, event)
+                ended = lease
+            } else if let ticket = event.ticket {
+                waiters[ticket] = nil
+            }
+        case .timeout, .refused, .dropped: if let ticket = event.ticket { waiters[ticket] = nil }
+        case .unitState:
+            if let unit = event.unit, let state = event.unitState {
+                units[unit]?.state = state
+                units[unit]?.lease = nil
+            }
+        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned: return nil
+        }
+        changed()
+        return ended
+    }
+
+    private mutating func changed() { version += 1 }
+
+    private mutating func queued(_ event: PoolEvent) {
+        guard let ticket = event.ticket else { return }
+        waiters[ticket] = Waiter(
+            ticket: ticket, holder: event.text("holder"), caller: event.text("caller"),
+            coordinator: InstanceID(event.text("coordinator")), priority: Int(event.number("priority") ?? 0),
+            selector: event.text("selector"), score: event.number("score") ?? 0,
+            since: ((event.number("score") ?? 0) - (event.number("priority") ?? 0) * aging.microsecondsPerPoint) / 1000)
+    }
+
+    private mutating func offered(_ event: PoolEvent) {
+        if let ticket = event.ticket { waiters[ticket] = nil }
+        guard let lease = event.lease else { return }
+        store(Lease(event, lease, state: .offered))
+        units[lease.unit]?.state = .offered
+        units[lease.unit]?.lease = lease
+    }
+
+    private mutating func granted(_ event: PoolEvent) {
+        guard let lease = event.lease else { return }
+        if let ticket = event.ticket { waiters[ticket] = nil }
+        let isEnding = event.fields["state"] == "ending"
+        store(Lease(event, lease, state: isEnding ? .ending : .held))
+        units[lease.unit]?.state = isEnding ? .ending : .held
+        units[lease.unit]?.lease = lease
+    }
+
+    private mutating func store(_ lease: Lease) {
+        leases[lease.lease] = lease
+        leaseOfTicket[lease.ticket] = lease.lease
+    }
+
+    private mutating func over(_ lease: LeaseID, _ event: PoolEvent) {
+        if let old = leases.removeValue(forKey: lease) {
+            if leaseOfTicket[old.ticket] == lease { leaseOfTicket[old.ticket] = nil }
+            if old.state != .offered, let granted = old.granted { holds.note(old.priority, max(0, event.at - granted)) }
+        }
+        guard units[lease.unit]?.lease == lease else { return }
+        units[lease.unit]?.lease = nil
+        units[lease.unit]?.state = event.unitState ?? .unheard
+    }
+}
+
+extension PoolMirror.Waiter {
+    init(_ terms: LeaseTerms, since: Int64) {
+        self.init(
+            ticket: terms.ticket, holder: terms.holder.text, caller: terms.caller, coordinator: terms.coordinator,
+            priority: terms.priority, selector: terms.selector, score: terms.score, since: since)
+    }
+
+    /// Which units it would take, without the conditions: waiters of different kinds never compete.
+    var kind: Substring { selector.prefix { $0 != "/" } }
+}
+
+extension PoolMirror.Lease {
+    init(_ record: LeaseRecord) {
+        self.init(
+            lease: record.lease, holder: record.terms.holder.text, caller: record.terms.caller,
+            ticket: record.terms.ticket, priority: record.terms.priority, ttl: record.terms.ttl.milliseconds,
+            state: record.state, granted: record.granted?.milliseconds, expires: record.expires?.milliseconds,
+            metadata: record.terms.metadata)
+    }
+
+    init(_ event: PoolEvent, _ lease: LeaseID, state: LeaseRecord.State) {
+        let expires = event.number("expires")
+        let ttl = event.number("ttl") ?? 0
+        self.init(
+            lease: lease, holder: event.text("holder"), caller: event.text("caller"),
+            ticket: TicketID(event.text("ticket")), priority: Int(event.number("priority") ?? 0), ttl: ttl,
+            state: state, granted: expires.map { $0 - ttl }, expires: expires, metadata: event.text("metadata"))
+    }
+}
+
+extension PoolEvent {
+    func text(_ name: String) -> String { fields[name] ?? "" }
+    func number(_ name: String) -> Int64? { fields[name].flatMap { Int64($0) } }
+    var lease: LeaseID? { fields["lease"].flatMap { try? LeaseID($0) } }
+    var unit: UnitID? { fields["unit"].flatMap { try? UnitID($0) } }
+    var ticket: TicketID? { fields["ticket"].flatMap { $0.isEmpty ? nil : TicketID($0) } }
+    var unitState: UnitRecord.State? { fields["state"].flatMap { UnitRecord.State(rawValue: $0) } }
+}
+
+extension UnitID {
+    /// The part behind the host: `0`, or `model-load`.
+    var name: Substring { text[text.index(text.startIndex, offsetBy: host.text.count + 1)...] }
+}
