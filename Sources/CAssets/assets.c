@@ -45,6 +45,9 @@ static const unsigned char dreamer_html[] = {
 static const unsigned char dreamer_js[] = {
 #embed "files/examples/dreamer.js"
 };
+static const unsigned char openapi_json[] = {
+#embed "files/openapi.json"
+};
 
 #define HTML "text/html; charset=utf-8"
 #define SCRIPT "text/javascript; charset=utf-8"
@@ -64,6 +67,7 @@ static const struct {
     ASSET("/dashboard.js", SCRIPT, dashboard_js),
     ASSET("/dashboard.css", STYLE, dashboard_css),
     ASSET("/favicon.svg", "image/svg+xml", icon_svg),
+    ASSET("/openapi.json", "application/json", openapi_json),
     ASSET("/gpu-controller.js", SCRIPT, controller_js),
     ASSET("/gpu-controller.d.ts", "text/plain; charset=utf-8", controller_types),
     ASSET("/examples/example.js", SCRIPT, example_js),
