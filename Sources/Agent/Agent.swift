@@ -339,10 +339,10 @@ package actor Agent {
             case .heartbeat(let session, let isFirst, let reports): heartbeat(session, isFirst: isFirst, reports)
             case .say(let word, let session): say(word, session)
             case .journalThenSay(let word, let session):
-                let written = isWritten ?? writeJournal()
+                let written = isWritten ?? writeJournal(of: actions)
                 isWritten = written
                 if written { say(word, session) } else { failures.append(.journalFailed(word)) }
-            case .writeJournal: if isWritten == nil { isWritten = writeJournal() }
+            case .writeJournal: writeJournal()
             case .reconnect:
                 log.warning("redis_silent")
                 client.reconnect()
@@ -372,6 +372,17 @@ package actor Agent {
         watchTimer?.disarm()
         probeTimer?.disarm()
         onEnd(error)
+    }
+
+    /// Remembers what these actions are about to say.
+    private func writeJournal(of actions: [AgentMachine.Action]) -> Bool {
+        guard let journal, let machine else { return false }
+        var units: [AgentMemory.Unit] = []
+        for case .journalThenSay(let word, _) in actions {
+            guard let unit = machine.memory(of: word.lease.unit) else { return writeJournal() }
+            units.append(unit)
+        }
+        return journal.add(units, longestTTL: machine.longestTTL) || writeJournal()
     }
 
     @discardableResult

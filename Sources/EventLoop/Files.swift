@@ -148,6 +148,48 @@ package enum Files {
     }
 }
 
+/// A file that grows at its end, kept open between additions.
+package final class GrowingFile {
+    private let path: String
+    private let descriptor: Int32
+    /// Bytes in the file.
+    package private(set) var size: Int
+
+    /// Opens a file that is there.
+    package init(_ path: String) throws(LoopError) {
+        let descriptor = shim_open(path, O_WRONLY | O_APPEND | O_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw LoopError.last("open \(path)") }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            let error = LoopError.last("fstat \(path)")
+            close(descriptor)
+            throw error
+        }
+        self.path = path
+        self.descriptor = descriptor
+        size = Int(status.st_size)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Adds all of `bytes`, or throws; what was added in part is taken back as far as the disk lets us. Survives the
+    /// process, not the power.
+    package func append(_ bytes: [UInt8]) throws(LoopError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written > 0 {
+                rest = rest.dropFirst(written)
+            } else if errno != EINTR {
+                let error = LoopError.last("write \(path)")
+                _ = ftruncate(descriptor, off_t(size))
+                throw error
+            }
+        }
+        size += bytes.count
+    }
+}
+
 /// A file that one process at a time holds; the kernel lets go of it however that process ends.
 package final class FileLock: Sendable {
     private let descriptor: Int32

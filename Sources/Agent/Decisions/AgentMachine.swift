@@ -43,6 +43,14 @@ package struct AgentMachine: Equatable {
         case renewed(LeaseID, nonce: String, token: TokenHash, ttl: Duration, coordinator: InstanceID)
         case refuseRenewal(LeaseID, nonce: String, coordinator: InstanceID, EndReason)
         case end(LeaseID, EndReason)
+
+        var lease: LeaseID {
+            switch self {
+            case .confirm(let lease), .reject(let lease, _, _), .renewed(let lease, _, _, _, _),
+                .refuseRenewal(let lease, _, _, _), .end(let lease, _):
+                lease
+            }
+        }
     }
 
     /// What the shell does, in this order. Scripts have to reach Redis in the order in which they were decided.
@@ -141,6 +149,9 @@ package struct AgentMachine: Equatable {
         return AgentMemory(
             instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
     }
+
+    /// The same of one unit; nil where this host has none of that name.
+    package func memory(of unit: UnitID) -> AgentMemory.Unit? { units[unit]?.memory ?? absent[unit] }
 
     /// Whether this session takes offers.
     package var isOpen: Bool { link == .open }

@@ -3,13 +3,20 @@ import LeaseModel
 
 /// The agent's state directory: held by one process at a time, with the journal and the longest ttl in it.
 ///
-/// The journal is replaced atomically and has to survive the process, not the power: no fsync on the hot path. The
-/// longest ttl has to survive the power, since after a reboot it says how long the units rest; it rarely changes.
+/// The journal has to survive the process, not the power: no fsync on the hot path. It is replaced atomically now and
+/// then; between, each change of a unit adds a line, so that a confirm costs one write however many units there are
+/// (docs/decisions/0001-journal-of-lines.md). The longest ttl has to survive the power, since after a reboot it says how long the units rest; it rarely changes.
 final class JournalFile {
     let directory: String
     private let lock: FileLock
     private let bootID: String
     private var longestOnDisk = Duration.zero
+    /// Nil where lines cannot be added: the next writing replaces the whole.
+    private var lines: GrowingFile?
+    private var sizeOfFirst = 0
+
+    /// Lines are gathered to so many bytes before the journal is replaced, and to four times its first line.
+    private static let gathered = 256 << 10
 
     var path: String { directory + "/journal.json" }
     private var longestPath: String { directory + "/longest-ttl" }
@@ -61,13 +68,32 @@ final class JournalFile {
         return decoded.bootID == bootID ? .remembered(memory) : .rebooted(memory)
     }
 
-    /// Blocks for as long as the disk takes to accept a small file.
+    /// Replaces the journal. Blocks for as long as the disk takes to accept a small file.
     func write(_ memory: AgentMemory) throws(LoopError) {
+        lines = nil
         if memory.longestTTL > longestOnDisk {
             try Files.replace(
                 longestPath, with: Array(String(memory.longestTTL.microseconds).utf8), durability: .power)
             longestOnDisk = memory.longestTTL
         }
-        try Files.replace(path, with: JournalText.encode(memory, bootID: bootID))
+        let text = JournalText.encode(memory, bootID: bootID)
+        try Files.replace(path, with: text)
+        sizeOfFirst = text.count
+        lines = try GrowingFile(path)
+    }
+
+    /// Remembers what has become of some units. False where the whole has to be written instead.
+    func add(_ units: [AgentMemory.Unit], longestTTL: Duration) -> Bool {
+        guard let lines, longestTTL <= longestOnDisk, lines.size < max(Self.gathered, 4 * sizeOfFirst) else {
+            return false
+        }
+        do throws(LoopError) {
+            try lines.append(JournalText.encode(units))
+            return true
+        } catch {
+            // What is behind the last whole line may be in the way of the next one.
+            self.lines = nil
+            return false
+        }
     }
 }

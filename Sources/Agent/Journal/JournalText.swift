@@ -1,11 +1,12 @@
 import JSON
 import LeaseModel
 
-/// The journal as text: what an agent remembers, and the boot it belongs to.
+/// The journal as text: a line with what an agent remembers and the boot it belongs to, then a line for each change of a
+/// unit since, in order. Moments are microseconds since boot.
 struct JournalText {
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
-    /// Microseconds since boot, as the file has them.
+    /// The first line.
     static func encode(_ memory: AgentMemory, bootID: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
@@ -15,16 +16,32 @@ struct JournalText {
             writer.member("longest_ttl_us", memory.longestTTL.microseconds)
             writer.key("units")
             writer.array { writer in
-                for unit in memory.units {
-                    writer.object { writer in
-                        writer.member("unit", unit.unit.text)
-                        writer.member("highest", unit.highest.value)
-                        if let known = unit.known { encode(known, &writer) }
-                    }
-                }
+                for unit in memory.units { encode(unit, &writer) }
             }
         }
-        return writer.bytes
+        return writer.bytes + [newline]
+    }
+
+    /// The lines of units that have changed.
+    static func encode(_ units: [AgentMemory.Unit]) -> [UInt8] {
+        var text: [UInt8] = []
+        for unit in units {
+            var writer = JSONWriter()
+            encode(unit, &writer)
+            text += writer.bytes
+            text.append(newline)
+        }
+        return text
+    }
+
+    private static let newline = UInt8(ascii: "\n")
+
+    private static func encode(_ unit: AgentMemory.Unit, _ writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("unit", unit.unit.text)
+            writer.member("highest", unit.highest.value)
+            if let known = unit.known { encode(known, &writer) }
+        }
     }
 
     private static func encode(_ known: AgentMemory.Lease, _ writer: inout JSONWriter) {
@@ -58,27 +75,50 @@ struct JournalText {
     }
 
     /// Nil where the text is no journal of this version: it counts as lost (design §6).
+    ///
+    /// A last line without its end was being added when the process died: nothing was said of it, and it does not count.
     static func decode(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
+        var lines = bytes.split(separator: newline, omittingEmptySubsequences: false)
+        guard lines.count > 1 else { return nil }
+        lines.removeLast()
+        guard var decoded = decodeFirst(Array(lines[0])) else { return nil }
+        guard lines.count > 1 else { return decoded }
+        var units = Dictionary(decoded.memory.units.map { ($0.unit, $0) }) { _, later in later }
+        for line in lines.dropFirst() {
+            guard let row = try? JSONParser.parse(Array(line)).object, let unit = decodeUnit(row) else { return nil }
+            units[unit.unit] = unit
+        }
+        decoded.memory.units = units.values.sorted { $0.unit < $1.unit }
+        return decoded
+    }
+
+    private static func decodeFirst(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
         guard let root = try? JSONParser.parse(bytes).object, root["version"]?.integer == version,
             let boot = root["boot"]?.string, let instance = root["instance"]?.string,
             let longest = root["longest_ttl_us"]?.integer, let rows = root["units"]?.array
         else { return nil }
         var units: [AgentMemory.Unit] = []
         for row in rows {
-            guard let row = row.object, let unit = row["unit"]?.string.flatMap({ try? UnitID($0) }),
-                let highest = row["highest"]?.integer
-            else { return nil }
-            var known: AgentMemory.Lease?
-            if let value = row["lease"] {
-                guard let object = value.object, let decoded = decode(object), decoded.lease.lease.unit == unit
-                else { return nil }
-                known = decoded
-            }
-            units.append(AgentMemory.Unit(unit: unit, highest: FencingToken(highest), known: known))
+            guard let unit = row.object.flatMap(decodeUnit) else { return nil }
+            units.append(unit)
         }
         let memory = AgentMemory(
             instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
         return (memory, boot)
+    }
+
+    private static func decodeUnit(_ row: JSONObject) -> AgentMemory.Unit? {
+        guard let unit = row["unit"]?.string.flatMap({ try? UnitID($0) }), let highest = row["highest"]?.integer else {
+            return nil
+        }
+        var known: AgentMemory.Lease?
+        if let value = row["lease"] {
+            guard let object = value.object, let decoded = decode(object), decoded.lease.lease.unit == unit else {
+                return nil
+            }
+            known = decoded
+        }
+        return AgentMemory.Unit(unit: unit, highest: FencingToken(highest), known: known)
     }
 
     private static func decode(_ object: JSONObject) -> AgentMemory.Lease? {

@@ -17,7 +17,7 @@ import Testing
         for length in 0..<whole.count { #expect(JournalText.decode(Array(whole[..<length])) == nil) }
         let text = String(decoding: whole, as: UTF8.self)
         for (known, other) in [
-            ("\"version\":1", "\"version\":2"), ("\"held\"", "\"hold\""), ("h1/1#7", "h1/0#7"),
+            ("\"version\":2", "\"version\":3"), ("\"held\"", "\"hold\""), ("h1/1#7", "h1/0#7"),
             ("\"reset\"", "\"bored\""),
         ] {
             #expect(text.contains(known))
@@ -87,6 +87,44 @@ import Testing
                 try JournalFile(directory: directory)
             }
             withExtendedLifetime(first) {}
+        }
+    }
+
+    @Test func `remembers lines that were added, and passes over one without its end`() throws {
+        try inDirectory { directory in
+            let before = try Self.memory()
+            var after = before
+            after.units[0].known = nil
+            after.units[3].highest = FencingToken(12)
+            do {
+                let file = try JournalFile(directory: directory)
+                #expect(!file.add([after.units[0]], longestTTL: after.longestTTL), "nothing to add to")
+                try file.write(before)
+                #expect(file.add([after.units[0], after.units[3]], longestTTL: after.longestTTL))
+                #expect(
+                    !file.add([after.units[0]], longestTTL: after.longestTTL + .seconds(1)), "a longer ttl is flushed")
+            }
+            let whole = try Files.read(directory + "/journal.json")
+            let file = try JournalFile(directory: directory)
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .remembered(after))
+            try Files.replace(file.path, with: whole + Array(#"{"unit":"h1/0","high"#.utf8))
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .remembered(after))
+            try Files.replace(file.path, with: whole + Array("nonsense\n".utf8))
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .unknown(wallClockMicroseconds: 0))
+        }
+    }
+
+    @Test func `is replaced when its lines have grown`() throws {
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            let memory = try Self.memory()
+            try file.write(memory)
+            var added = 0
+            while file.add(memory.units, longestTTL: memory.longestTTL) { added += 1 }
+            #expect(added > 100)
+            try file.write(memory)
+            #expect(file.add(memory.units, longestTTL: memory.longestTTL))
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .remembered(memory))
         }
     }
 
