@@ -1,0 +1,123 @@
+import HTTP
+import LeaseModel
+
+/// Who may do what: judges each request before anything else looks at it. A value, replaced whole when its settings are
+/// read again.
+struct Access: Sendable {
+    /// What becomes of a request. `cors` is the foreign origin that may read the answer, also a refusal.
+    enum Verdict: Hashable, Sendable {
+        case allowed(Caller, cors: String?)
+        case refused(AccessRefusal, cors: String?)
+    }
+
+    /// Nil where none are configured: then every process of this machine may do everything.
+    private let tokens: TokenList?
+    private let origins: OriginRules
+    private let hosts: HostRules
+    private let pool: PoolID
+
+    /// - Parameters:
+    ///   - hosts: Names that this coordinator is called by, such as that of a proxy in front.
+    ///   - addresses: Where it listens, `HOST` or `HOST:PORT`.
+    init(
+        tokens: TokenList?, origins: OriginRules = .standard, hosts: [String] = [], addresses: [String] = [],
+        pool: PoolID = .standard
+    ) {
+        self.tokens = tokens
+        self.origins = origins
+        self.hosts = HostRules(names: hosts, addresses: addresses)
+        self.pool = pool
+    }
+
+    /// Judges a request. Pure; hashes once where there are tokens and the path asks for one, else allocates nothing for
+    /// requests of programs.
+    func judge(_ request: AccessRequest) -> Verdict {
+        // Programs send any Host; pages send the one that their own name led to. Without tokens there is nothing else
+        // to tell a rebound page from a program, since its reading requests carry no Origin.
+        if tokens == nil || request.origin != nil, let host = request.host, !hosts.allow(host) {
+            return .refused(.wrongHost(host), cors: nil)
+        }
+        var cors: String?
+        switch page(behind: request) {
+        case .none, .own: break
+        case .listed(let origin): cors = origin
+        case .foreign(let refusal):
+            if request.changesState || request.permission != nil { return .refused(refusal, cors: nil) }
+        }
+        guard request.method != .options, let permission = request.permission else {
+            return .allowed(tokens == nil ? .local : .anonymous, cors: cors)
+        }
+        switch caller(of: request, permission) {
+        case .success(let caller): return .allowed(caller, cors: cors)
+        case .failure(let refusal): return .refused(refusal, cors: cors)
+        }
+    }
+
+    // MARK: Pages
+
+    private enum Page {
+        /// No page, as far as the request tells.
+        case none
+        case own
+        case listed(String)
+        case foreign(AccessRefusal)
+    }
+
+    private func page(behind request: AccessRequest) -> Page {
+        guard let text = request.origin else {
+            switch request.fetchSite {
+            case nil, "none", "same-origin": return .none
+            // Another port of the same host: reading it tells that page nothing.
+            case "same-site": return request.changesState ? .foreign(.crossSite) : .none
+            case .some: return .foreign(.crossSite)
+            }
+        }
+        guard let origin = WebOrigin(text) else { return .foreign(.wrongOrigin(text)) }
+        if isOwn(origin, request) { return .own }
+        return origins.allow(origin) ? .listed(text) : .foreign(.wrongOrigin(text))
+    }
+
+    /// Whether a page of this origin was served under the request's own host. A proxy in front may have taken TLS off.
+    private func isOwn(_ origin: WebOrigin, _ request: AccessRequest) -> Bool {
+        guard let host = request.host, origin.scheme == "https" || (origin.scheme == "http" && !request.isSecure)
+        else { return false }
+        return WebOrigin(scheme: origin.scheme, authority: host) == origin
+    }
+
+    // MARK: Callers
+
+    private func caller(
+        of request: AccessRequest, _ permission: Permission
+    ) -> Result<Caller, AccessRefusal> {
+        guard let tokens else { return request.peer == .other ? .failure(.notThisMachine) : .success(.local) }
+        guard let header = request.authorization else { return .failure(.noToken) }
+        guard case .bearer(let token) = Authorization(header) else { return .failure(.malformedToken) }
+        guard let caller = tokens.caller(of: token) else { return .failure(.unknownToken) }
+        if let theirs = caller.pool, theirs != pool {
+            return .failure(.otherPool(caller: caller.name, theirs: theirs.text, ours: pool.text))
+        }
+        guard caller.roles.allow(permission) else {
+            return .failure(.role(caller: caller.name, roles: caller.roles, needs: permission.leastRole))
+        }
+        return .success(caller)
+    }
+
+    // MARK: At the start
+
+    /// Why a coordinator must not listen there, nil where it may: without tokens it serves its own machine alone.
+    ///
+    /// - Parameter addresses: `HOST`, `HOST:PORT`, or the path of a unix socket, with or without `unix:` before it.
+    static func refusalToListen(on addresses: [String], tokens: TokenList?) -> String? {
+        guard tokens == nil else { return nil }
+        let isLocal = { (address: String) in
+            address.hasPrefix("/") || address.hasPrefix("unix:")
+                || HostRules.isLoopback(HostRules.host(ofAuthority: address))
+        }
+        guard let open = addresses.first(where: { !isLocal($0) }) else { return nil }
+        return "\(TokenFile.quoted(open)) can be reached from other machines, and without tokens everybody there could "
+            + "free everybody's GPUs. Create one with \"leasehold token create NAME --role client --file PATH\" and name "
+            + "the file with --tokens PATH, or listen on 127.0.0.1."
+    }
+}
+
+extension AccessRefusal: Error {}
