@@ -30,10 +30,14 @@ package actor Coordinator {
     var pool = PoolReading()
     var feed = EventFeed()
     var lockCalls: [CallID: LockCall] = [:]
-    var renewCalls: [CallID: HTTPExchange] = [:]
-    var exchanges: [UInt64: HTTPExchange] = [:]
+    var renewCalls: [CallID: BridgeCall] = [:]
+    var bridgeCalls: [UInt64: BridgeCall] = [:]
     var adminCalls: [UInt64: AdminCall] = [:]
     var lastNumber: UInt64 = 0
+    var access: Access
+    var limits: RateLimits
+    private var tokenBytes: [UInt8]?
+    private var tokenTimer: LoopTimer?
     private var server: HTTPServer?
     private var reader: RedisStreamReader?
     private var queue: [Waiters.Event] = []
@@ -66,6 +70,8 @@ package actor Coordinator {
         self.meter = meter
         self.client = client
         self.onRefused = onRefused
+        access = Access(tokens: nil)
+        limits = RateLimits(settings.callerLimits)
         waiters = Waiters(limit: settings.waitingLimit)
         mirror = PoolMirror(aging: settings.aging)
         subscription = RedisSubscription(
@@ -93,8 +99,11 @@ package actor Coordinator {
     /// must be stopped.
     package func start() throws(CoordinatorError) {
         precondition(stage == .idle, "a coordinator is started once")
+        access = try readAccess()
         try listen()
         stage = .running
+        tokenTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtTokens() } }
+        if settings.tokensPath != nil { tokenTimer?.arm(after: Self.tokenInterval) }
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
@@ -151,7 +160,7 @@ package actor Coordinator {
             }
         }
         stage = .stopped
-        for timer in [wakeTimer, beatTimer, commentTimer] { timer?.disarm() }
+        for timer in [wakeTimer, beatTimer, commentTimer, tokenTimer] { timer?.disarm() }
         await reader?.close()
         await subscription.close()
         await client.close()
@@ -165,6 +174,40 @@ package actor Coordinator {
 
     /// Connections, for metrics.
     var httpCounts: HTTPCounts? { server?.counts }
+
+    // MARK: Tokens
+
+    /// How often the token file is looked at for changes.
+    private static let tokenInterval = Duration.seconds(2)
+
+    private func readAccess() throws(CoordinatorError) -> Access {
+        var tokens: TokenList?
+        do {
+            let bytes = try settings.tokensPath.map { try Files.read($0, limit: AccessLimits.fileBytes) }
+            tokenBytes = bytes
+            tokens = try TokenList.configured(
+                file: try bytes.map { try TokenFile(bytes: $0) }, bridgeToken: settings.bridgeToken)
+        } catch {
+            throw .tokens(settings.tokensPath ?? "BRIDGE_TOKEN", why: "\(error)")
+        }
+        let addresses = settings.listen.map(\.description)
+        if let why = Access.refusalToListen(on: addresses, tokens: tokens) { throw .open(why) }
+        return Access(
+            tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool)
+    }
+
+    /// Takes a changed token file over; one that cannot be read changes nothing.
+    package func lookAtTokens() {
+        guard stage == .running, let path = settings.tokensPath else { return }
+        tokenTimer?.arm(after: Self.tokenInterval)
+        guard let bytes = try? Files.read(path, limit: AccessLimits.fileBytes), bytes != tokenBytes else { return }
+        do throws(CoordinatorError) {
+            access = try readAccess()
+            log.info("tokens_read", ["path": .text(path)])
+        } catch {
+            log.error("tokens_refused", ["path": .text(path), "why": .text(error.description)])
+        }
+    }
 
     // MARK: Redis
 

@@ -55,6 +55,27 @@ package struct CoordinatorOptions: Sendable {
         "tls-certificate", "PATH", help: "A PEM certificate, with those that lead to its root: then HTTPS is spoken.",
         section: "Safety")
     static let key = Option.text("tls-key", "PATH", help: "The certificate's key in PEM.", section: "Safety")
+    static let tokens = Option.text(
+        "tokens", "PATH",
+        help: "The file of tokens that \"leasehold token\" keeps. Without it every process of this "
+            + "machine may do everything, and nobody else anything. Read again when it changes.", section: "Safety")
+    static let origins = Option.list(
+        "allow-origin", "ORIGIN",
+        help: "Pages of this origin may call: https://app.example.com, http://app.example.com:* "
+            + "(any port), or localhost. Takes the place of localhost, which is allowed where none is given.",
+        section: "Safety")
+    static let hosts = Option.list(
+        "allow-host", "NAME", help: "A name that this coordinator is called by, such as that of a proxy in front.",
+        section: "Safety")
+    static let callerRate = Option.integer(
+        "caller-rate", in: 1...1_000_000, standard: 200,
+        help: "Requests a second that one token may send; twice as many at once.",
+        section: "Safety")
+    static let callerWaiting = Option.integer(
+        "caller-waiting", in: 1...1_000_000, standard: 1000, help: "Lock calls that one token may have waiting here.",
+        section: "Safety")
+    static let callerLeases = Option.integer(
+        "caller-leases", in: 1...1_000_000, help: "Leases that one token may hold or wait for.", section: "Safety")
     static let logLevel = Option<LogLevel>.choice(
         "log-level", "LEVEL", ["debug": .debug, "info": .info, "warning": .warning, "error": .error],
         standard: "info", help: "What is worth a line.", section: "Logging")
@@ -67,7 +88,9 @@ package struct CoordinatorOptions: Sendable {
 
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
-        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, certificate.entry, key.entry,
+        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, tokens.entry,
+        certificate.entry, key.entry, origins.entry, hosts.entry, callerRate.entry, callerWaiting.entry,
+        callerLeases.entry,
     ]
 
     package static let table = OptionTable(
@@ -81,10 +104,12 @@ package struct CoordinatorOptions: Sendable {
         notes: ["Exit codes: 0 stopped by a signal, 1 cannot start or go on, 2 wrong option."])
 
     /// - Throws: `SettingsError` where options contradict each other.
-    package init(_ given: GivenSettings, version: String) throws(SettingsError) {
+    package init(
+        _ given: GivenSettings, environment: [String: String], version: String
+    ) throws(SettingsError) {
         settings = CoordinatorSettings(redis: try given.value(Self.redis), version: version)
         settings.pool = try given.value(Self.pool)
-        try settings.takeShared(given)
+        try settings.takeShared(given, environment: environment)
         logLevel = try given.value(Self.logLevel)
         logFormat = try given.value(Self.logFormat)
     }
@@ -92,11 +117,28 @@ package struct CoordinatorOptions: Sendable {
 
 extension CoordinatorSettings {
     /// Takes what a coordinator and `leasehold up` are told alike.
-    package mutating func takeShared(_ given: GivenSettings) throws(SettingsError) {
+    package mutating func takeShared(
+        _ given: GivenSettings, environment: [String: String]
+    ) throws(SettingsError) {
         listen = try given.list(CoordinatorOptions.listen)
         scope = try given.value(CoordinatorOptions.scope)
         longestTTL = try given.value(CoordinatorOptions.maxTTL)
         waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
+        tokensPath = try given.optional(CoordinatorOptions.tokens)
+        bridgeToken = environment["BRIDGE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+        let listed = try given.list(CoordinatorOptions.origins)
+        if !listed.isEmpty {
+            do throws(OriginError) {
+                origins = try OriginRules(listed)
+            } catch {
+                throw SettingsError("--allow-origin: \(error)")
+            }
+        }
+        hosts = try given.list(CoordinatorOptions.hosts)
+        callerLimits.requestsPerSecond = try given.value(CoordinatorOptions.callerRate)
+        callerLimits.burst = 2 * callerLimits.requestsPerSecond
+        callerLimits.waiting = try given.value(CoordinatorOptions.callerWaiting)
+        callerLimits.leases = try given.optional(CoordinatorOptions.callerLeases)
         switch (try given.optional(CoordinatorOptions.certificate), try given.optional(CoordinatorOptions.key)) {
         case (nil, nil): break
         case (let certificate?, let key?): tls = TLSSettings(certificatePath: certificate, keyPath: key)

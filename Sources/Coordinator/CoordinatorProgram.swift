@@ -26,7 +26,8 @@ package enum CoordinatorProgram {
             case .version:
                 Console.write("leasehold-coordinator \(version)\n")
                 return .stopped
-            case .settings(let given): options = try CoordinatorOptions(given, version: version)
+            case .settings(let given):
+                options = try CoordinatorOptions(given, environment: environment, version: version)
             }
         } catch {
             Console.write("leasehold-coordinator: \(error)\n", to: .error)
@@ -98,7 +99,8 @@ private actor CoordinatorRun {
 
     private func heard(_ signal: Signals.Signal) {
         switch signal {
-        case .hangUp, .user1: break
+        case .hangUp: loop.spawn { await self.coordinator?.lookAtTokens() }
+        case .user1: break
         case .interrupt, .terminate, .quit, .kill:
             // A second signal does not wait for clients that do not take their answers.
             if isEnding { loop.stop() } else { end(because: nil) }

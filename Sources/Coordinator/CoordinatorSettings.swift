@@ -26,6 +26,14 @@ package struct CoordinatorSettings: Sendable {
     package var waitingLimit = 10_000
     /// How long a shutdown waits for calls under way; waiters are answered at once.
     package var shutDownGrace = Duration.seconds(2)
+    /// The token file; nil and no `bridgeToken` let every process of this machine do everything.
+    package var tokensPath: String?
+    /// The original bridge's one shared token.
+    package var bridgeToken: String?
+    package var origins = OriginRules.standard
+    /// Names that this coordinator is called by beside its addresses.
+    package var hosts: [String] = []
+    package var callerLimits = CallerLimits()
     package var version: String
     package var redisSettings = RedisSettings()
     package var httpLimits = HTTPLimits()
@@ -40,11 +48,16 @@ package struct CoordinatorSettings: Sendable {
 package enum CoordinatorError: Error, Equatable, Sendable, CustomStringConvertible {
     case cannotListen(String, why: String)
     case redisRefused(String)
+    case tokens(String, why: String)
+    /// It would be open to other machines without tokens.
+    case open(String)
 
     package var description: String {
         switch self {
         case .cannotListen(let address, let why):
             "The coordinator cannot listen at \(address) (\(why)). Stop what is there, or name another address with --listen."
+        case .tokens(let path, let why): "The tokens of \(path) cannot be used: \(why)"
+        case .open(let why): why
         case .redisRefused(let why): "This Redis cannot be used: \(why)"
         }
     }

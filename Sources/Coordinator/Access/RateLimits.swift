@@ -1,18 +1,28 @@
 import LeaseModel
 
-/// What one caller may ask of one coordinator. Callers are told apart by their names; `local` has no limits.
-struct RateLimits: Sendable {
-    struct Settings: Hashable, Sendable {
-        /// Requests that a caller may send a second in the long run. At least 1.
-        var requestsPerSecond = 200
-        /// Requests that it may send at once after a pause. At least 1.
-        var burst = 400
-        /// Lock calls that it may have waiting here; nil is unlimited.
-        var waiting: Int? = 1000
-        /// Leases that it may hold or wait for; nil is unlimited.
-        var leases: Int?
-    }
+/// What one caller may ask of one coordinator.
+package struct CallerLimits: Hashable, Sendable {
+    /// Requests that a caller may send a second in the long run. At least 1.
+    package var requestsPerSecond: Int
+    /// Requests that it may send at once after a pause. At least 1.
+    package var burst: Int
+    /// Lock calls that it may have waiting here; nil is unlimited.
+    package var waiting: Int?
+    /// Leases that it may hold or wait for; nil is unlimited.
+    package var leases: Int?
 
+    package init(
+        requestsPerSecond: Int = 200, burst: Int = 400, waiting: Int? = 1000, leases: Int? = nil
+    ) {
+        self.requestsPerSecond = requestsPerSecond
+        self.burst = burst
+        self.waiting = waiting
+        self.leases = leases
+    }
+}
+
+/// Counts what callers ask of a coordinator. Callers are told apart by their names; `local` has no limits.
+struct RateLimits: Sendable {
     private struct Account {
         /// When the whole burst is there again. The bucket as one moment, the generic cell rate algorithm: what is
         /// missing in it is this moment's distance from now.
@@ -20,13 +30,13 @@ struct RateLimits: Sendable {
         var waiting = 0
     }
 
-    private let settings: Settings
+    private let settings: CallerLimits
     private let interval: Duration
     private let burst: Duration
     private var accounts: [String: Account] = [:]
     private var roomBeforeLooking = AccessLimits.accounts
 
-    init(_ settings: Settings = Settings()) {
+    init(_ settings: CallerLimits = CallerLimits()) {
         precondition(settings.requestsPerSecond > 0 && settings.burst > 0, "a limit lets something through")
         self.settings = settings
         interval = .seconds(1) / settings.requestsPerSecond

@@ -6,7 +6,7 @@ import Telemetry
 
 /// An admin's call that waits for the agents to end what it revoked.
 struct AdminCall {
-    var route: Route
+    var mode: RevokeMode
     /// Leases that have not been heard to end.
     var remaining: Set<LeaseID>
     var outcome: RevokeOutcome
@@ -16,21 +16,21 @@ struct AdminCall {
 /// `reset`, `force-release-all` and `cordon` (design §4.6).
 extension Coordinator {
     func intervene(
-        _ members: Members, _ mode: RevokeMode, _ exchange: HTTPExchange, _ caller: Caller
+        _ members: Members, _ mode: RevokeMode, _ call: BridgeCall
     ) throws(Malformed) {
+        let caller = call.caller
         let scope = try revokeScope(members)
         let why = try members.reason()
-        let route: Route = mode == .reset ? .reset : .forceRelease
         log.warning(
             "intervention",
             ["mode": .text(mode.rawValue), "scope": .text("\(scope)"), "by": .text(caller.by), "why": .text(why)])
-        let number = keep(exchange)
+        let number = keep(call)
         loop.spawn { [store] in
             do throws(StoreError) {
                 let outcome = try await store.revoke(scope, mode: mode, by: caller.by, why: why)
-                await self.revoked(outcome, number, route)
+                await self.revoked(outcome, number, mode)
             } catch {
-                await self.finish(number, .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1), route)
+                await self.finish(number, .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1))
             }
         }
     }
@@ -58,11 +58,11 @@ extension Coordinator {
         }
     }
 
-    private func revoked(_ outcome: RevokeOutcome, _ number: UInt64, _ route: Route) {
+    private func revoked(_ outcome: RevokeOutcome, _ number: UInt64, _ mode: RevokeMode) {
         let timer = loop.timer { [weak self] in self?.assumeIsolated { $0.finishAdminCall(number) } }
         // The events of their ends may have come before the script's own answer.
         let remaining = Set(outcome.ending.filter { mirror.leases[$0] != nil })
-        adminCalls[number] = AdminCall(route: route, remaining: remaining, outcome: outcome, timer: timer)
+        adminCalls[number] = AdminCall(mode: mode, remaining: remaining, outcome: outcome, timer: timer)
         if remaining.isEmpty { finishAdminCall(number) } else { timer.arm(after: Limits.answerWindow) }
     }
 
@@ -87,7 +87,7 @@ extension Coordinator {
         let leases = call.outcome.ending + call.outcome.withdrawn
         let hosts = Dictionary(grouping: leases, by: \.unit.host).sorted { $0.key < $1.key }
         let reply = Reply(200) { writer in
-            writer.member("status", call.route == .reset ? "reset" : "all_gpu_locks_force_released")
+            writer.member("status", call.mode == .reset ? "reset" : "all_gpu_locks_force_released")
             writer.member("released", leases.count - call.remaining.count)
             writer.member("ending", call.remaining.count)
             writer.member("refused", call.outcome.refused)
@@ -96,15 +96,16 @@ extension Coordinator {
                 for (host, leases) in hosts { writer.member(host.text, leases.count) }
             }
         }
-        finish(number, reply, call.route)
+        finish(number, reply)
     }
 
-    func cordon(_ members: Members, _ exchange: HTTPExchange, _ caller: Caller) throws(Malformed) {
+    func cordon(_ members: Members, _ call: BridgeCall) throws(Malformed) {
+        let caller = call.caller
         guard let host = try members.named("host", { (text) throws(InvalidName) in try HostID(text) }),
             let isOn = try members.flag("on")
         else { throw Malformed(Texts.cordonNeeds) }
         let why = try members.reason()
-        let number = keep(exchange)
+        let number = keep(call)
         loop.spawn { [store] in
             let reply: Reply
             do throws(StoreError) {
@@ -119,7 +120,7 @@ extension Coordinator {
             } catch {
                 reply = .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1)
             }
-            await self.finish(number, reply, .cordon)
+            await self.finish(number, reply)
         }
     }
 }

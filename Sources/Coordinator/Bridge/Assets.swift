@@ -7,6 +7,9 @@ struct Assets {
         var content: [UInt8]
     }
 
+    /// What pages of other origins import.
+    static let module = "/gpu-controller.js"
+
     private let byPath: [String: Asset]
 
     /// Copies all of them, about 100 KB.

@@ -6,7 +6,7 @@ import Telemetry
 
 /// `events`: server-sent events, resumable.
 extension Coordinator {
-    func follow(_ request: HTTPRequest, _ exchange: HTTPExchange) throws(Malformed) {
+    func follow(_ request: HTTPRequest, _ call: BridgeCall) throws(Malformed) {
         let query = request.query
         let kinds = try Self.kinds(query.filter { $0.0 == "type" }.map(\.1))
         var after: EventID?
@@ -17,16 +17,19 @@ extension Coordinator {
         }
         guard feed.count < EventFeed.subscribers else {
             return respond(
-                exchange,
-                .refusal(503, "unavailable", Texts.tooManySubscribers(EventFeed.subscribers), retryAfter: 5), .events)
+                call,
+                .refusal(503, "unavailable", Texts.tooManySubscribers(EventFeed.subscribers), retryAfter: 5))
         }
         meter.note { $0.count(Catalogue.httpRequests, Route.events.rawValue, "200") }
         lastNumber += 1
         let number = lastNumber
+        let exchange = call.exchange
         exchange.onClientGone = { self.feed.remove(number) }
-        exchange.startStream(
-            status: 200,
-            headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"])
+        var headers: HTTPHeaders = [
+            "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
+        ]
+        BrowserHeaders.add(to: &headers, cors: call.cors)
+        exchange.startStream(status: 200, headers: headers)
         feed.add(number, exchange, kinds, resumes: after != nil)
         if let after { loop.spawn { await self.tellPast(after, to: number) } }
     }

@@ -6,12 +6,13 @@ import Telemetry
 
 /// `unlock`, `renew` and `verify`: what holders and resources ask about a lease that stands.
 extension Coordinator {
-    func unlock(_ members: Members, _ exchange: HTTPExchange, _ caller: Caller) throws(Malformed) {
+    func unlock(_ members: Members, _ call: BridgeCall) throws(Malformed) {
+        let caller = call.caller
         if let text = try members.text("token") {
             guard let (lease, secret) = Self.parts(ofToken: text) else {
-                return respond(exchange, Self.notHeld(Texts.notHeldByToken), .unlock)
+                return respond(call, Self.notHeld(Texts.notHeldByToken))
             }
-            let number = keep(exchange)
+            let number = keep(call)
             let hash = TokenHash(Digest.sha256Hex(secret))
             loop.spawn { [store] in
                 let reply: Reply
@@ -21,7 +22,7 @@ extension Coordinator {
                 } catch {
                     reply = .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1)
                 }
-                await self.finish(number, reply, .unlock)
+                await self.finish(number, reply)
             }
             return
         }
@@ -32,7 +33,7 @@ extension Coordinator {
         guard let kind = UnitKind(rawValue: word) else {
             throw Malformed("kind", got: .string(word), want: "gpu or model-load")
         }
-        let number = keep(exchange)
+        let number = keep(call)
         loop.spawn { [store] in
             let reply: Reply
             do throws(StoreError) {
@@ -41,7 +42,7 @@ extension Coordinator {
             } catch {
                 reply = .refusal(503, "unavailable", Texts.unavailable)
             }
-            await self.finish(number, reply, .unlock)
+            await self.finish(number, reply)
         }
     }
 
@@ -72,17 +73,17 @@ extension Coordinator {
         return (lease, String(text[text.index(after: dot)...]))
     }
 
-    func renew(_ members: Members, _ exchange: HTTPExchange) throws(Malformed) {
+    func renew(_ members: Members, _ call: BridgeCall) throws(Malformed) {
         guard let text = try members.text("token") else { throw Malformed(Texts.renewNeeds) }
         guard let (lease, secret) = Self.parts(ofToken: text) else {
-            return respond(exchange, .refusal(410, "not_held", Texts.notPresentToken), .renew)
+            return respond(call, .refusal(410, "not_held", Texts.notPresentToken))
         }
         lastNumber += 1
         let request = RenewRequest(
             call: CallID(lastNumber), lease: lease, token: TokenHash(Digest.sha256Hex(secret)),
             nonce: SecureRandom.randomHex(bytes: 8))
-        renewCalls[request.call] = exchange
-        exchange.onClientGone = {
+        renewCalls[request.call] = call
+        call.exchange.onClientGone = {
             self.renewCalls[request.call] = nil
             self.perform(self.renewals.handle(.clientGone(request.call), at: self.now))
         }
@@ -90,9 +91,9 @@ extension Coordinator {
         arm()
     }
 
-    func answer(_ call: CallID, _ outcome: RenewOutcome) {
-        guard let exchange = renewCalls.removeValue(forKey: call) else { return }
-        exchange.onClientGone = nil
+    func answer(_ number: CallID, _ outcome: RenewOutcome) {
+        guard let call = renewCalls.removeValue(forKey: number) else { return }
+        call.exchange.onClientGone = nil
         let word =
             switch outcome {
             case .renewed: "renewed"
@@ -100,7 +101,7 @@ extension Coordinator {
             case .noAnswer, .shuttingDown: "unanswered"
             }
         meter.note { $0.count(Catalogue.renewals, word) }
-        respond(exchange, outcome.reply, .renew)
+        respond(call, outcome.reply)
     }
 
     func verifyReply(_ members: Members) throws(Malformed) -> Reply {

@@ -6,9 +6,11 @@ import Telemetry
 
 /// `lock`: waits until `Waiters` has an answer.
 extension Coordinator {
-    func lock(_ members: Members, _ exchange: HTTPExchange, _ caller: Caller) throws(Malformed) {
+    func lock(_ members: Members, _ call: BridgeCall) throws(Malformed) {
+        let caller = call.caller
         let command = try LockCommand(
             members, scope: settings.scope, pool: settings.pool, longestTTL: settings.longestTTL)
+        if let refusal = refusal(toLock: command, caller) { return respond(call, refusal) }
         lastNumber += 1
         let drawn = Self.draw()
         let request = LockRequest(
@@ -17,12 +19,13 @@ extension Coordinator {
             selector: command.selector, namesItsPlace: command.namesItsPlace, priority: command.priority,
             ttl: command.ttl, timeout: command.timeout, metadata: command.metadata, secret: drawn.secret,
             token: drawn.hash)
-        let call = LockReplies.Call(
+        let terms = LockReplies.Call(
             holder: command.holder, kind: command.selector.kind, requestID: command.requestID,
             priority: command.priority, place: command.selector.scope)
-        lockCalls[request.call] = LockCall(exchange: exchange, call: call, ticket: request.ticket, began: now)
-        exchange.onClientGone = {
+        lockCalls[request.call] = LockCall(call: call, terms: terms, ticket: request.ticket, began: now)
+        call.exchange.onClientGone = {
             guard self.lockCalls.removeValue(forKey: request.call) != nil else { return }
+            self.limits.endWait(caller)
             let name = PriorityClass(of: command.priority).rawValue
             self.meter.note { $0.count(Catalogue.cancels, name) }
             self.feed(.clientGone(request.call))
@@ -40,6 +43,12 @@ extension Coordinator {
         }
     }
 
+    private func refusal(toLock command: LockCommand, _ caller: Caller) -> AccessRefusal? {
+        if let refusal = caller.refusal(toHold: command.holder) { return refusal }
+        let held = settings.callerLimits.leases == nil ? 0 : mirror.leases.values.count { $0.caller == caller.name }
+        return limits.beginWait(caller, held: held, at: now)
+    }
+
     private func begin(_ request: LockRequest) {
         if lockCalls[request.call] != nil { feed(.lockRequested(request)) }
     }
@@ -52,23 +61,24 @@ extension Coordinator {
 
     func answer(_ call: CallID, _ outcome: LockOutcome) {
         guard let waiting = lockCalls.removeValue(forKey: call) else { return }
-        count(outcome, waiting.call, began: waiting.began)
-        let exchange = waiting.exchange
+        limits.endWait(waiting.call.caller)
+        count(outcome, waiting.terms, began: waiting.began)
+        let exchange = waiting.call.exchange
         exchange.onClientGone = nil
         let reply: Reply
         switch outcome {
         case .acquired(let lease):
             let details = mirror.units[lease.lease.unit]?.properties.details ?? ""
             reply = LockReplies.acquired(
-                lease, waiting.call, environment: DeviceEnvironment.variables(details: details))
+                lease, waiting.terms, environment: DeviceEnvironment.variables(details: details))
             exchange.onDelivered = { isDelivered in
                 self.feed(isDelivered ? .delivered(call) : .undelivered(call))
             }
         case .timedOut:
-            reply = LockReplies.reply(to: outcome, waiting.call, position: mirror.position(of: waiting.ticket))
+            reply = LockReplies.reply(to: outcome, waiting.terms, position: mirror.position(of: waiting.ticket))
         case .forceReleased, .shuttingDown, .moved, .replaced, .unknownHost, .unknownUnit, .tooManyWaiting:
-            reply = LockReplies.reply(to: outcome, waiting.call, position: nil)
+            reply = LockReplies.reply(to: outcome, waiting.terms, position: nil)
         }
-        respond(exchange, reply, .lock)
+        respond(waiting.call, reply)
     }
 }

@@ -32,6 +32,17 @@ enum Route: String, CaseIterable, Sendable {
         }
     }
 
+    /// What the caller's role has to allow; nil is open to everybody.
+    var permission: Permission? {
+        switch self {
+        case .lock, .unlock, .renew: .lock
+        case .requests, .status, .verify, .events, .metrics: .view
+        case .reset, .cordon: .operate
+        case .forceRelease: .administer
+        case .health, .ready, .openAPI: nil
+        }
+    }
+
     private static let byPath = Dictionary(uniqueKeysWithValues: allCases.map { ($0.path, $0) })
 
     /// The route of a path, whatever the method; nil where there is none.

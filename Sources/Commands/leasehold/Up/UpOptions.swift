@@ -89,7 +89,7 @@ struct UpOptions: Sendable {
         // The Redis is known only when it runs.
         coordinator = CoordinatorSettings(
             redis: redis ?? RedisEndpoint(address: .unix(path: "")), version: CoordinatorProgram.version)
-        try coordinator.takeShared(given)
+        try coordinator.takeShared(given, environment: environment)
         logLevel = try given.value(Self.logLevel)
         logFormat = try given.value(Self.logFormat)
     }
