@@ -92,7 +92,7 @@ package struct AgentMachine: Equatable {
     var link = Link.down
     package private(set) var session: Int64 = 0
     var hasRegistered = false
-    var units: [UnitID: UnitEntry] = [:]
+    var units: Units
     /// What a unit that appears later begins with.
     var freshState = UnitEntry.State.free
     var freshHighest = FencingToken(0)
@@ -123,6 +123,7 @@ package struct AgentMachine: Equatable {
     ) {
         precondition(lockDelay >= .zero, "a lock-delay lies after the deadline")
         self.lockDelay = lockDelay
+        units = Units(lockDelay: lockDelay)
         self.instance = instance
         switch past {
         case .firstJoin: break
@@ -145,7 +146,7 @@ package struct AgentMachine: Equatable {
     /// What the journal has to say at this moment.
     package var memory: AgentMemory {
         var known = absent
-        for (id, entry) in units { known[id] = entry.memory }
+        for entry in units.values { known[entry.properties.unit] = entry.memory }
         return AgentMemory(
             instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
     }
@@ -160,21 +161,13 @@ package struct AgentMachine: Equatable {
 
     /// When `clockReached` is due, or nil.
     package var wakeAt: BootInstant? {
-        guard link != .over else { return nil }
-        var earliest = journalDue
-        func consider(_ moment: BootInstant) { earliest = earliest.map { min($0, moment) } ?? moment }
-        if link == .open || link == .opening, let nextHeartbeat { consider(nextHeartbeat) }
-        for entry in units.values {
-            switch entry.state {
-            case .free: break
-            case .resting(let until): consider(until)
-            case .held(let lease), .ending(let lease, _): consider(lease.deadline + lockDelay)
-            case .confirming(let lease, let since):
-                consider(lease.deadline + lockDelay)
-                if link == .open { consider(since + Limits.answerWindow) }
-            }
+        mutating get {
+            guard link != .over else { return nil }
+            var moments = [journalDue, units.firstEnd]
+            if link == .open || link == .opening { moments.append(nextHeartbeat) }
+            if link == .open { moments.append(units.firstUnanswered) }
+            return moments.compactMap { $0 }.min()
         }
-        return earliest
     }
 
     /// Whether this is the unit's present lease, for a resource that wants to know before it lets somebody write.
@@ -220,25 +213,19 @@ package struct AgentMachine: Equatable {
     }
 
     private mutating func clockReached(at now: BootInstant) {
-        for id in units.keys.sorted() {
+        while let id = units.takeEnded(at: now) {
             guard let entry = units[id] else { continue }
             switch entry.state {
             case .free: break
-            case .resting(let until):
-                if until <= now {
-                    units[id]?.state = .free
-                    wantsHeartbeat = true
-                }
-            case .held(let lease), .ending(let lease, _):
-                if lease.deadline + lockDelay <= now { lapse(id, lease, at: now) }
-            case .confirming(let lease, let since):
-                if lease.deadline + lockDelay <= now {
-                    lapse(id, lease, at: now)
-                } else if link == .open, since + Limits.answerWindow <= now {
-                    link = .down
-                    actions.append(.reconnect)
-                }
+            case .resting:
+                units[id]?.state = .free
+                wantsHeartbeat = true
+            case .held(let lease), .ending(let lease, _), .confirming(let lease, _): lapse(id, lease, at: now)
             }
+        }
+        if link == .open, let first = units.firstUnanswered, first <= now {
+            link = .down
+            actions.append(.reconnect)
         }
         if let journalDue, journalDue <= now {
             self.journalDue = nil

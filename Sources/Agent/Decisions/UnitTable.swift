@@ -60,12 +60,7 @@ extension AgentMachine {
     }
 
     /// What runs under leases here, in the order of their units.
-    package var processes: [(lease: LeaseID, process: LeaseProcess)] {
-        let all = units.values.compactMap { entry in
-            entry.lease.flatMap { own in own.process.map { (lease: own.lease, process: $0) } }
-        }
-        return all.sorted { $0.lease.unit < $1.lease.unit }
-    }
+    package var processes: [(lease: LeaseID, process: LeaseProcess)] { units.processes }
 
     var endingProcesses: [(lease: LeaseID, process: LeaseProcess)] {
         processes.filter { entry in

@@ -1,8 +1,6 @@
-import LeaseModel
-
 /// One moment a key, the earliest first. O(log n) to set; a removed or moved one is passed over when it comes up.
-struct Deadlines<Key: Hashable> {
-    private struct Entry {
+package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
+    private struct Entry: Equatable, Sendable {
         var at: BootInstant
         var key: Key
     }
@@ -10,12 +8,12 @@ struct Deadlines<Key: Hashable> {
     private var heap: [Entry] = []
     private var due: [Key: BootInstant] = [:]
 
-    init() {}
+    package init() {}
 
-    var count: Int { due.count }
+    package var count: Int { due.count }
 
     /// The earliest moment that is still set.
-    var first: BootInstant? {
+    package var first: BootInstant? {
         mutating get {
             while let top = heap.first {
                 if due[top.key] == top.at { return top.at }
@@ -25,7 +23,7 @@ struct Deadlines<Key: Hashable> {
         }
     }
 
-    mutating func set(_ key: Key, _ moment: BootInstant?) {
+    package mutating func set(_ key: Key, _ moment: BootInstant?) {
         guard let moment else {
             remove(key)
             return
@@ -40,13 +38,13 @@ struct Deadlines<Key: Hashable> {
         compactIfSparse()
     }
 
-    mutating func remove(_ key: Key) {
+    package mutating func remove(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
         compactIfSparse()
     }
 
     /// Takes out one key whose moment has come, earliest first.
-    mutating func takeDue(at now: BootInstant) -> Key? {
+    package mutating func takeDue(at now: BootInstant) -> Key? {
         guard let moment = first, moment <= now, let key = heap.first?.key else { return nil }
         removeTop()
         due[key] = nil
