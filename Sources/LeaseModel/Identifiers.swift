@@ -34,13 +34,24 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// - Throws: `InvalidName` unless `text` is a host name, a slash and a name.
     package init(_ text: String) throws(InvalidName) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2 else {
-            throw InvalidName(what: "unit", got: text, want: "a host name, a slash and a name, as in node1/0")
+        try self.init(text[...])
+    }
+
+    init(_ text: Substring) throws(InvalidName) {
+        let bytes = text.utf8
+        guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")) else {
+            throw InvalidName(what: "unit", got: String(text), want: "a host name, a slash and a name, as in node1/0")
         }
-        self.host = try HostID(String(parts[0]))
-        _ = try Name.checked(String(parts[1]), as: "unit", limit: Limits.nameLength)
-        self.text = text
+        let name = bytes[bytes.index(after: slash)...]
+        guard !name.contains(UInt8(ascii: "/")) else {
+            throw InvalidName(what: "unit", got: String(text), want: "a host name, a slash and a name, as in node1/0")
+        }
+        self.host = try HostID(String(text[..<slash]))
+        guard Name.isName(name, limit: Limits.nameLength) else {
+            _ = try Name.checked(String(Substring(name)), as: "unit", limit: Limits.nameLength)
+            preconditionFailure("a name is checked alike in both ways")
+        }
+        self.text = String(text)
     }
 
     package static func < (left: UnitID, right: UnitID) -> Bool { left.text < right.text }
@@ -95,11 +106,26 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
     /// - Throws: `InvalidName` unless `text` is a unit, `#` and a positive integer.
     package init(_ text: String) throws(InvalidName) {
-        let parts = text.split(separator: "#", omittingEmptySubsequences: false)
-        guard parts.count == 2, let value = Int64(parts[1]), value > 0, String(value) == parts[1] else {
-            throw InvalidName(what: "lease", got: String(text.prefix(100)), want: "a unit, # and a number")
+        guard let hash = text.utf8.firstIndex(of: UInt8(ascii: "#")),
+            let value = Self.number(text.utf8[text.utf8.index(after: hash)...])
+        else { throw InvalidName(what: "lease", got: String(text.prefix(100)), want: "a unit, # and a number") }
+        self.unit = try UnitID(text[..<hash])
+        self.fencing = FencingToken(value)
+        self.text = text
+    }
+
+    /// A positive number without sign or leading zeros; nil for anything else.
+    private static func number(_ digits: Substring.UTF8View) -> Int64? {
+        guard (1...19).contains(digits.count), digits.first != UInt8(ascii: "0") else { return nil }
+        var value: Int64 = 0
+        for digit in digits {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+            let (tens, overflows) = value.multipliedReportingOverflow(by: 10)
+            let (sum, overflowsToo) = tens.addingReportingOverflow(Int64(digit - UInt8(ascii: "0")))
+            guard !overflows, !overflowsToo else { return nil }
+            value = sum
         }
-        self.init(unit: try UnitID(String(parts[0])), fencing: FencingToken(value))
+        return value
     }
 
     package static func < (left: LeaseID, right: LeaseID) -> Bool { left.text < right.text }
@@ -134,11 +160,15 @@ package struct InvalidName: Error, Equatable, Sendable, CustomStringConvertible 
 /// The characters that names are made of; they need no escaping in keys, selectors, URLs or logs.
 enum Name {
     static func checked(_ text: String, as what: String, limit: Int) throws(InvalidName) -> String {
-        guard !text.isEmpty, text.utf8.count <= limit, text.utf8.allSatisfy(isNameByte) else {
+        guard isName(text.utf8, limit: limit) else {
             throw InvalidName(
                 what: what, got: String(text.prefix(40)), want: "1 to \(limit) of A-Z a-z 0-9 . _ -")
         }
         return text
+    }
+
+    static func isName(_ bytes: some Collection<UInt8>, limit: Int) -> Bool {
+        (1...limit).contains(bytes.count) && bytes.allSatisfy(isNameByte)
     }
 
     static func isNameByte(_ byte: UInt8) -> Bool {

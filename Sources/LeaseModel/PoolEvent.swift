@@ -18,12 +18,44 @@ package struct PoolEvent: Hashable, Sendable {
     /// Pool clock, in milliseconds.
     package var at: Int64
     /// The other fields by name: unit, lease, holder, ticket, selector, priority, score, state, by, why, …
-    package var fields: [String: String]
+    package var fields: EventFields
 
-    package init(id: String, kind: Kind, at: Int64, fields: [String: String]) {
+    package init(id: String, kind: Kind, at: Int64, fields: EventFields) {
         self.id = id
         self.kind = kind
         self.at = at
         self.fields = fields
+    }
+
+    package init(id: String, kind: Kind, at: Int64, fields: [String: String]) {
+        self.init(id: id, kind: kind, at: at, fields: EventFields(fields))
+    }
+}
+
+/// The fields of an event in the order in which it has them: some dozen, of which a few are looked at.
+package struct EventFields: Hashable, Sendable {
+    package struct Field: Hashable, Sendable {
+        package var name: String
+        package var value: String
+
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package var all: [Field]
+
+    package init(_ all: [Field]) { self.all = all }
+
+    package init(_ fields: [String: String]) {
+        all = fields.sorted { $0.key < $1.key }.map { Field(name: $0.key, value: $0.value) }
+    }
+
+    package subscript(name: String) -> String? { all.first { $0.name == name }?.value }
+
+    /// Takes a field out; nil where there is none.
+    package mutating func remove(_ name: String) -> String? {
+        all.firstIndex { $0.name == name }.map { all.remove(at: $0).value }
     }
 }

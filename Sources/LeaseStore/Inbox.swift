@@ -20,15 +20,18 @@ package enum Inbox {
 
     /// An entry of the event stream, or nil where its type is of a later version.
     package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
-        var fields: [String: String] = [:]
-        for field in entry.fields { fields[field.name] = String(decoding: field.value, as: UTF8.self) }
-        return event(id: entry.id, fields: fields)
+        event(
+            id: entry.id,
+            fields: EventFields(
+                entry.fields.map { field in
+                    EventFields.Field(name: field.name, value: String(decoding: field.value, as: UTF8.self))
+                }))
     }
 
-    static func event(id: String, fields all: [String: String]) -> PoolEvent? {
+    static func event(id: String, fields all: EventFields) -> PoolEvent? {
         var fields = all
-        guard let type = fields.removeValue(forKey: "type"), let kind = PoolEvent.Kind(rawValue: type),
-            let at = fields.removeValue(forKey: "at").flatMap({ Int64($0) })
+        guard let type = fields.remove("type"), let kind = PoolEvent.Kind(rawValue: type),
+            let at = fields.remove("at").flatMap({ Int64($0) })
         else { return nil }
         return PoolEvent(id: id, kind: kind, at: at, fields: fields)
     }

@@ -99,7 +99,8 @@ struct EventFeed {
             writer.member("id", event.id)
             writer.member("type", event.kind.rawValue)
             writer.member("at", event.at)
-            for (name, value) in event.fields.sorted(by: { $0.key < $1.key }) {
+            for field in event.fields.all {
+                let (name, value) = (field.name, field.value)
                 if name == "metadata" {
                     writer.key(name)
                     if value.isEmpty { writer.null() } else { writer.json(value.utf8) }

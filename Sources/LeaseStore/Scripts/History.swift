@@ -17,8 +17,10 @@ extension LeaseStore {
         for index in stride(from: 0, to: answer.items.count - 1, by: 2) {
             page.last = answer.text(index)
             let words = answer.texts(index + 1)
-            var fields: [String: String] = [:]
-            for word in stride(from: 0, to: words.count - 1, by: 2) { fields[words[word]] = words[word + 1] }
+            var fields = EventFields([])
+            for word in stride(from: 0, to: words.count - 1, by: 2) {
+                fields.all.append(EventFields.Field(name: words[word], value: words[word + 1]))
+            }
             if let event = Inbox.event(id: answer.text(index), fields: fields) { page.events.append(event) }
         }
         return page
