@@ -32,9 +32,9 @@ public struct LeaseError: Error, Sendable, CustomStringConvertible {
         case revoked
         /// An administrator force-released everything in a scope.
         case forceReleased = "force_released"
-        /// Somebody who has its token gave it back, or its holder id did.
+        /// Somebody else gave it back, by its token or its holder id.
         case released
-        /// Its agent does not have it any more.
+        /// Its agent does not have it any more: it was given back by its holder id, or that host lost its memory.
         case lost
         /// Its token proves no lease that stands.
         case notHeld = "not_held"

@@ -169,7 +169,7 @@ actor LeaseWait {
 
     /// Tells how the wait goes, and notices a call that hangs although no answer can come any more.
     private func watch() async {
-        let path = "/v1/gpu/requests/" + Self.percentEncoded(requestID)
+        let path = "/v1/gpu/requests/" + percentEncoded(requestID)
         let every = onWait == nil ? Self.lookEvery.untold : Self.lookEvery.told
         var doubts = 0
         await service.loop.sleep(for: .milliseconds(200))
@@ -217,17 +217,5 @@ actor LeaseWait {
             await group.next()
             group.cancelAll()
         }
-    }
-
-    private static func percentEncoded(_ text: String) -> String {
-        var encoded: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-                encoded.append(byte)
-            default: encoded += Array("%\(Digest.hex([byte]))".utf8)
-            }
-        }
-        return String(decoding: encoded, as: UTF8.self)
     }
 }

@@ -16,6 +16,17 @@ actor Service {
         var retryAfter: Duration?
         /// Who gave it.
         var coordinator: Int
+
+        init(_ response: HTTPResponse, of coordinator: Int) {
+            status = response.status
+            self.coordinator = coordinator
+            retryAfter = response.headers["Retry-After"].flatMap { Int64($0) }.map { .seconds(max(0, $0)) }
+            do throws(JSONError) {
+                body = try JSONParser.parse(response.body).object ?? [:]
+            } catch {
+                body = [:]  // a proxy's page: its status says enough
+            }
+        }
     }
 
     /// How long a question that is answered at once may take.
@@ -24,7 +35,7 @@ actor Service {
     nonisolated let loop: EventLoop
     nonisolated let http: HTTPClient
     nonisolated let endpoints: [HTTPEndpoint]
-    private let token: Secret<String>?
+    private nonisolated let token: Secret<String>?
     /// Whom to ask.
     private(set) var coordinator = 0
     private var keepers: [String: LeaseKeeper] = [:]
@@ -63,16 +74,7 @@ actor Service {
         let response = try await http.send(
             method, path, to: endpoints[asked], headers: headers(hasBody: body != nil),
             body: body.map { JSONValue.object($0).encoded() } ?? [], timeout: timeout)
-        var members: JSONObject = [:]
-        do throws(JSONError) {
-            members = try JSONParser.parse(response.body).object ?? [:]
-        } catch {
-            // A proxy's page: its status says enough.
-        }
-        return Answer(
-            status: response.status, body: members,
-            retryAfter: response.headers["Retry-After"].flatMap { Int64($0) }.map { .seconds(max(0, $0)) },
-            coordinator: asked)
+        return Answer(response, of: asked)
     }
 
     /// Asks the next one from now on, unless somebody has turned away from this one already.
@@ -99,7 +101,7 @@ actor Service {
         return .failure(LeaseError(.unreachable, Texts.unreachable(trouble)))
     }
 
-    func headers(hasBody: Bool) -> HTTPHeaders {
+    nonisolated func headers(hasBody: Bool) -> HTTPHeaders {
         var headers: HTTPHeaders = [:]
         if hasBody { headers.add("Content-Type", "application/json") }
         if let token { headers.add("Authorization", "Bearer \(token.revealed)") }
@@ -199,4 +201,17 @@ actor Service {
         let text = Texts.ended(lease, reason, by: event.by, why: event.why)
         keeper.assumeIsolated { $0.lose(LeaseError(.lost(reason, by: event.by, why: event.why), text)) }
     }
+}
+
+/// A text as a piece of a path.
+func percentEncoded(_ text: String) -> String {
+    var encoded: [UInt8] = []
+    for byte in text.utf8 {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            encoded.append(byte)
+        default: encoded += Array("%\(Digest.hex([byte]))".utf8)
+        }
+    }
+    return String(decoding: encoded, as: UTF8.self)
 }

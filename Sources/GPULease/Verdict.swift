@@ -56,7 +56,7 @@ enum RenewVerdict {
                 self = .unknown(Texts.odd(200))
             }
         case 410:
-            let reason = answer.body["error"]?.string.flatMap { LeaseError.LossReason(rawValue: $0) } ?? .lost
+            let reason = answer.body["error"]?.string.flatMap { LeaseError.LossReason(rawValue: $0) } ?? .notHeld
             let by = answer.body.filled("by")
             let why = answer.body.filled("why")
             self = .lost(

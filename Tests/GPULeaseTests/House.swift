@@ -95,11 +95,23 @@ func withHouse(units: Int = 1, _ body: @Sendable (House) async throws -> Void) a
 }
 
 /// The kind of the error that `work` throws; nil where it throws none or one of another type.
-func kind(of work: () async throws -> Void) async -> LeaseError.Kind? {
+func failure(_ work: @Sendable () async throws -> Void) async -> LeaseError.Kind? {
     do {
         try await work()
         return nil
     } catch {
         return (error as? LeaseError)?.kind
     }
+}
+
+/// What several tasks put down, in its order.
+final class Notes: Sendable {
+    private let list = Mutex<[String]>([])
+    var all: [String] { list.withLock { $0 } }
+    func add(_ note: String) { list.withLock { $0.append(note) } }
+}
+
+extension LeaseError {
+    /// Why the lease was lost; nil where this is something else.
+    var reason: LossReason? { if case .lost(let reason, _, _) = kind { reason } else { nil } }
 }
