@@ -47,6 +47,8 @@ let package = Package(
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
+        .executableTarget(
+            name: "example-swift", dependencies: ["GPULease"], path: "examples/swift", swiftSettings: safe),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
         tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON", "TestSupport"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
