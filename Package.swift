@@ -57,7 +57,7 @@ let package = Package(
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
-        tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "TestSupport"]),
+        tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]

@@ -14,7 +14,9 @@ actor LeaseWait {
     private static let allowance = Duration.seconds(3)
     /// How often the place in the queue is looked at for somebody who wants to know, and otherwise.
     private static let lookEvery = (told: Duration.seconds(1), untold: Duration.seconds(5))
-    /// Looks that do not find the request, after which the call that hangs is thought lost.
+    private static let lookTimeout = Duration.seconds(2)
+    /// When the call that hangs is thought lost: a look that does not find the request counts one, one without an answer
+    /// two.
     private static let doubts = 3
     /// How long a cancelled task waits for its place to be given up; that goes on behind it.
     private static let farewell = Duration.milliseconds(250)
@@ -73,7 +75,7 @@ actor LeaseWait {
                 await leave(nil)
                 return .failure(
                     hasHeard
-                        ? LeaseError(.timedOut(position: nil), Texts.timedOut)
+                        ? LeaseError(.timedOut(position: nil), Texts.timedOut(trouble))
                         : LeaseError(.unreachable, Texts.unreachable(trouble)))
             }
             attempt += 1
@@ -81,8 +83,10 @@ actor LeaseWait {
             let asked = await service.coordinator
             switch await ask() {
             case .success(let answer):
-                hasHeard = true
-                heardAt = .now
+                if answer.isOfCoordinator {
+                    hasHeard = true
+                    heardAt = .now
+                }
                 if answer.status >= 500 { await service.turnAway(from: asked) }
                 if let outcome = await judge(answer, sent: sent, trouble: &trouble) { return outcome }
             case .failure(let error):
@@ -142,6 +146,7 @@ actor LeaseWait {
             return nil
         case .again(let why, let after):
             trouble = why
+            guard answer.isOfCoordinator else { return await failed(why) }
             failures += 1
             await pause(max(Service.backOff(after: failures), after ?? .zero))
             return nil
@@ -174,8 +179,9 @@ actor LeaseWait {
         var doubts = 0
         await service.loop.sleep(for: .milliseconds(200))
         while !Task.isCancelled {
+            let asked = await service.coordinator
             do throws(HTTPError) {
-                let answer = try await service.call(.get, path, timeout: .seconds(4))
+                let answer = try await service.call(.get, path, timeout: Self.lookTimeout)
                 guard !Task.isCancelled else { return }
                 if answer.status == 200, let progress = WaitProgress(answer.body, waited: waited) {
                     doubts = 0
@@ -184,7 +190,8 @@ actor LeaseWait {
                     doubts += 1
                 }
             } catch {
-                // The call itself notices, or is answered.
+                doubts += 2
+                if doubts >= Self.doubts, !Task.isCancelled { await service.turnAway(from: asked) }
             }
             if doubts >= Self.doubts, call != nil {
                 doubts = 0

@@ -1,7 +1,9 @@
 /// What a program is told, in one place: each text says what is wrong or has happened, and what to do.
 enum Texts {
     static let cancelled = "The task was cancelled, and its place in the queue is given up."
-    static let timedOut = "No unit was granted in time. Wait longer, or ask for less."
+    static func timedOut(_ trouble: String) -> String {
+        "No unit was granted in time\(trouble.isEmpty ? "" : " (\(trouble))"). Wait longer, or ask for less."
+    }
     static let noURL =
         "No coordinator is named. Give the address of one, as in http://localhost:8080, or none for that one."
     static let replacedByOther = "Another call with the same request id has taken this one's place."

@@ -24,7 +24,7 @@ enum LockVerdict {
             self = .over(
                 LeaseError(
                     .timedOut(position: body["position"]?.integer.map { Int(clamping: $0) }),
-                    body["reason"]?.string ?? Texts.timedOut))
+                    body["reason"]?.string ?? Texts.timedOut("")))
         case 503 where body["status"]?.string == "refused":
             self = .over(
                 LeaseError(
@@ -79,6 +79,9 @@ extension Service.Answer {
         default: nil
         }
     }
+
+    /// Coordinators answer in JSON; all else comes from what stands between.
+    var isOfCoordinator: Bool { !body.isEmpty }
 
     /// What the coordinator says for people.
     var message: String? { body.filled("msg") }

@@ -45,7 +45,7 @@ final class House: Sendable {
     @discardableResult
     func openCoordinator(_ name: String) async throws -> Coordinator {
         var settings = CoordinatorSettings(redis: redis.endpoint, version: "test")
-        settings.listen = [.unix(path: "\(redis.directory)/\(name).sock")]
+        settings.listen = [.unix(path: "\(redis.directory)/\(name).sock"), .tcp(host: "127.0.0.1", port: 0)]
         settings.shutDownGrace = .milliseconds(200)
         let coordinator = Coordinator(settings: settings, loop: redis.loop, log: .silent)
         coordinators.withLock { $0.append(coordinator) }

@@ -1,5 +1,7 @@
 import EventLoop
 import GPULease
+import Glibc
+import HTTP
 import LeaseModel
 import Synchronization
 import TestSupport
@@ -128,6 +130,52 @@ import Testing
             await first.release()
             for waiter in waiters { try await waiter.value }
             #expect(order.all == ["b", "c", "d"])
+        }
+    }
+
+    @Test func `moves to another coordinator when its own one hangs, and so does its renewal`() async throws {
+        try await withHouse { house in
+            let program = try await house.startProgram("c2")
+            let gpu = try house.pool("c2", "c1")
+            let first = try await gpu.acquire(for: "a", options: .init(ttl: .seconds(9)))
+            let told = Notes()
+            let second = Task {
+                try await house.pool("c2", "c1").withLease(for: "b", onWait: { _ in told.add("looked") }) { lease in
+                    lease.holder
+                }
+            }
+            try await eventually("b has looked where it stands") { !told.all.isEmpty }
+            let hanging = try await house.waitingCoordinators()
+            kill(program.processID, SIGSTOP)
+            let before = first.deadline
+            try await eventually("a renewal went to the other one", within: .seconds(20)) { first.deadline > before }
+            try await eventually("b waits at the other one", within: .seconds(20)) {
+                let now = try await house.waitingCoordinators()
+                return now.count == 1 && now != hanging
+            }
+            await first.release()
+            #expect(try await second.value == "b")
+            try await house.redis.loop.run { program.signal(.kill) }
+            _ = await program.finish()
+        }
+    }
+
+    @Test func `asks the next coordinator where one is not there or has trouble of its own`() async throws {
+        try await withHouse { house in
+            let urls = try await house.openCoordinator("c2").urls
+            let tcp = try #require(urls.first { $0.hasPrefix("http://127.0.0.1:") })
+            // A server that is a coordinator no more, or not yet.
+            let server = try await house.redis.loop.run {
+                let server = HTTPServer(loop: house.redis.loop, log: .silent) { _, exchange in
+                    exchange.respond(HTTPResponse(status: 502))
+                }
+                try server.listen(unixPath: "\(house.redis.directory)/proxy.sock")
+                return server
+            }
+            let gpu = try GPUPool(urls: [house.url("nobody"), house.url("proxy"), tcp], token: "")
+            for _ in 0..<2 { try await gpu.withLease(for: "a") { lease in #expect(lease.isHeld) } }
+            #expect(try await gpu.status().pool == "default")
+            await house.redis.loop.spawn { await server.shutDown(grace: .zero) }.value
         }
     }
 
