@@ -90,7 +90,7 @@ actor EventPump {
                 }
                 if response.status != 200 { await service.turnAway(from: asked) }
             } catch {
-                await service.turnAway(from: asked)
+                if error.kind != .cancelled { await service.turnAway(from: asked) }
             }
             failures = ContinuousClock.now - began > .seconds(10) ? 0 : failures + 1
             await service.loop.sleep(for: Service.backOff(after: failures))

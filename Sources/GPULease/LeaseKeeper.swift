@@ -100,7 +100,7 @@ actor LeaseKeeper {
             if answer.status >= 500 { await service.turnAway(from: asked) }
             return RenewVerdict(answer, lease: grant.lease, sent: sent)
         } catch {
-            await service.turnAway(from: asked)
+            if error.kind != .cancelled { await service.turnAway(from: asked) }
             return .unknown(error.message)
         }
     }

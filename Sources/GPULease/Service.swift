@@ -93,7 +93,7 @@ actor Service {
                 if let mistake = answer.mistake { return .failure(mistake) }
                 trouble = answer.message ?? Texts.odd(answer.status)
             } catch {
-                if error.kind == .cancelled { return .failure(LeaseError(.cancelled, Texts.cancelled)) }
+                if error.kind == .cancelled { return .failure(LeaseError(.cancelled, Texts.callCancelled)) }
                 trouble = error.message
             }
             turnAway(from: asked)
@@ -177,7 +177,7 @@ actor Service {
                     onOpen: { [weak self] in self?.assumeIsolated { $0.renewAll() } },
                     onEvent: { [weak self] event in self?.assumeIsolated { $0.happened(event) } })
             } catch {
-                turnAway(from: asked)
+                if error.kind != .cancelled { turnAway(from: asked) }
             }
             failures = ContinuousClock.now - began > .seconds(10) ? 0 : failures + 1
             await loop.sleep(for: Self.backOff(after: failures))

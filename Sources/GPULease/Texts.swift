@@ -6,6 +6,7 @@ enum Texts {
     }
     static let noURL =
         "No coordinator is named. Give the address of one, as in http://localhost:8080, or none for that one."
+    static let callCancelled = "The task was cancelled before the answer came."
     static let replacedByOther = "Another call with the same request id has taken this one's place."
 
     static func expired(_ lease: String, _ why: String) -> String {

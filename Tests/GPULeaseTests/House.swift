@@ -42,10 +42,17 @@ final class House: Sendable {
         try GPUPool(urls: names.isEmpty ? [url()] : names.map { url($0) }, token: "")
     }
 
+    /// - Parameter tokens: Role to token; none means that everybody may do everything.
     @discardableResult
-    func openCoordinator(_ name: String) async throws -> Coordinator {
+    func openCoordinator(_ name: String, tokens: [String: String] = [:]) async throws -> Coordinator {
         var settings = CoordinatorSettings(redis: redis.endpoint, version: "test")
         settings.listen = [.unix(path: "\(redis.directory)/\(name).sock"), .tcp(host: "127.0.0.1", port: 0)]
+        if !tokens.isEmpty {
+            let lines = tokens.map { "\($0.key) roles=\($0.key) sha256=\(Digest.sha256Hex($0.value))\n" }
+            let path = "\(redis.directory)/\(name).tokens"
+            try Files.replace(path, with: Array(lines.joined().utf8))
+            settings.tokensPath = path
+        }
         settings.shutDownGrace = .milliseconds(200)
         let coordinator = Coordinator(settings: settings, loop: redis.loop, log: .silent)
         coordinators.withLock { $0.append(coordinator) }

@@ -150,8 +150,14 @@ import Testing
     }
 
     private static func use(_ house: House) async throws -> EventLoop {
-        let gpu = try house.pool()
+        let gpu = try house.pool("c1", "nobody")
+        try await gpu.withLease(for: "train") { lease in
+            let first = lease.deadline
+            try await eventually("the stream of events is open") { lease.deadline > first }
+        }
         try await gpu.withLease(for: "train") { _ in }
+        let asked = await gpu.service.coordinator
+        #expect(asked == 0, "the end of a lease is no failure of its coordinator")
         return gpu.service.loop
     }
 }

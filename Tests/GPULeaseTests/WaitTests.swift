@@ -197,6 +197,22 @@ import Testing
         }
     }
 
+    @Test func `shows its token, and says where that does not do`() async throws {
+        try await withHouse { house in
+            let url = house.url("c2")
+            try await house.openCoordinator("c2", tokens: ["client": "open-sesame", "viewer": "let-me-see"])
+            let outcomes: [(String, LeaseError.Kind?)] = [
+                ("open-sesame", nil), ("let-me-see", .forbidden), ("a-guess", .unauthorized), ("", .unauthorized),
+            ]
+            for (token, kind) in outcomes {
+                let gpu = try GPUPool(urls: [url], token: token)
+                #expect(await failure { try await gpu.withLease(for: "a") { _ in } } == kind)
+            }
+            let stranger = try GPUPool(urls: [url], token: "a-guess")
+            #expect(await failure { for try await _ in stranger.events() {} } == .unauthorized)
+        }
+    }
+
     @Test func `gives up on coordinators that are not there`() async throws {
         let gpu = try GPUPool(urls: ["unix:///tmp/lh-none-1.sock", "unix:///tmp/lh-none-2.sock"], token: "")
         for timeout in [Duration.zero, .milliseconds(200), .seconds(60)] {
