@@ -42,11 +42,13 @@ let package = Package(
         room("VulkanProbe", ["CVulkan", "LeaseModel"], wall),
         room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], lua: scripts),
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
-        room("GPULease", ["LeaseModel", "HTTP", "EventLoop", "JSON"]),
+        room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
         door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
+        .executableTarget(
+            name: "example-swift", dependencies: ["GPULease"], path: "examples/swift", swiftSettings: safe),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
         tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON", "TestSupport"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
@@ -55,6 +57,7 @@ let package = Package(
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
+        tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]

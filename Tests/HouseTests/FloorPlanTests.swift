@@ -15,7 +15,7 @@ import Testing
         ("Coordinator", server.union(["CAssets"])), ("Coordinator/Decisions", ["LeaseModel"]),
         ("Commands", plain.union(["Agent", "Coordinator", "GPULease", "RedisClient", "VulkanProbe", "Simulation"])),
         ("LeaseStore", ["LeaseModel", "RedisClient", "JSON"]),
-        ("GPULease", ["LeaseModel", "HTTP", "EventLoop", "JSON", "Telemetry"]),
+        ("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry", "Synchronization"]),
         ("HTTP", ["CSystem", "CLLHTTP", "EventLoop", "Telemetry", "Glibc", "Synchronization"]),
         ("RedisClient", ["CSystem", "EventLoop", "Telemetry", "Glibc", "Synchronization"]),
         ("EventLoop", ["CSystem", "Telemetry", "Glibc", "Synchronization"]),

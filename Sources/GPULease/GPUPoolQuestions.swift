@@ -1,0 +1,47 @@
+import JSON
+
+extension GPUPool {
+    /// What the pool looks like: hosts, units, leases and who waits.
+    ///
+    /// - Throws: ``LeaseError/Kind/unreachable``, ``LeaseError/Kind/unauthorized``, ``LeaseError/Kind/forbidden`` or
+    ///   ``LeaseError/Kind/cancelled``.
+    public func status() async throws(LeaseError) -> PoolStatus {
+        let body = try await answer { await $0.ask(.get, "/v1/gpu/status") }
+        guard let status = PoolStatus(body) else { throw LeaseError(.unreachable, Texts.unreachable(Texts.odd(200))) }
+        return status
+    }
+
+    /// Whether a fencing token is that of the lease which stands on its unit: for a resource that is about to let its
+    /// holder write. The agent on the unit's host answers the same from its own table, also with Redis down.
+    ///
+    /// - Parameters:
+    ///   - unit: As in `node1/0`.
+    ///   - fencing: The ``Lease/fencingToken`` that was handed in.
+    /// - Throws: ``LeaseError/Kind/unreachable``, also where no coordinator's copy of the pool is current,
+    ///   ``LeaseError/Kind/unauthorized``, ``LeaseError/Kind/forbidden``, ``LeaseError/Kind/invalid`` where the pool has no
+    ///   such unit, or ``LeaseError/Kind/cancelled``.
+    public func verify(unit: String, fencing: Int64) async throws(LeaseError) -> Verification {
+        let question: JSONObject = ["unit": .string(unit), "fencing_token": .integer(fencing)]
+        let body = try await answer { await $0.ask(.post, "/v1/gpu/verify", question) }
+        guard let isCurrent = body["current"]?.bool else {
+            throw LeaseError(.unreachable, Texts.unreachable(Texts.odd(200)))
+        }
+        return Verification(
+            isCurrent: isCurrent, holder: body["holder"]?.string, age: .milliseconds(body["age_ms"]?.number ?? 0))
+    }
+
+    /// What happens in the pool: who waits, is granted a unit, renews it, loses it or gives it back.
+    ///
+    /// - Parameters:
+    ///   - types: Only these, as in `granted`; none means all.
+    ///   - id: Goes on behind this event. Nil begins with what happens from now on.
+    public func events(of types: [String] = [], after id: String? = nil) -> GPUEvents {
+        GPUEvents(service: service, types: types, after: id)
+    }
+
+    private func answer(
+        _ ask: @escaping @Sendable (Service) async -> Result<JSONObject, LeaseError>
+    ) async throws(LeaseError) -> JSONObject {
+        try await service.run { [service] in await ask(service) }.get()
+    }
+}
