@@ -152,12 +152,15 @@ package actor Coordinator {
         feed.endAll()
         await server?.shutDown(grace: settings.shutDownGrace)
         server = nil
-        if isClientUp {
-            do throws(StoreError) {
-                try await store.leave(instance)
-            } catch {
-                log.warning("leave_failed", ["error": .text(error.message)])
-            }
+        if isClientUp, !waiters.keepsTickets {
+            // On the loop, wherever this was called from.
+            await loop.spawn { [store, instance, log] in
+                do throws(StoreError) {
+                    try await store.leave(instance)
+                } catch {
+                    log.warning("leave_failed", ["error": .text(error.message)])
+                }
+            }.value
         }
         stage = .stopped
         for timer in [wakeTimer, beatTimer, commentTimer, tokenTimer] { timer?.disarm() }

@@ -34,6 +34,14 @@ struct Waiters {
         var doubtful: [TokenHash] = []
         var state: State
 
+        /// Redis has it in a queue, as far as is known, and no lease stands for it.
+        var isQueued: Bool {
+            switch state {
+            case .queued: doubtful.isEmpty
+            case .unsent, .asking, .drawing, .answeringAgain, .delivering, .parked: false
+            }
+        }
+
         mutating func doubt(_ token: TokenHash, isLatest: Bool) {
             guard token != request.token, !doubtful.contains(token) else { return }
             if isLatest { doubtful.append(token) } else { doubtful.insert(token, at: 0) }
@@ -61,6 +69,8 @@ struct Waiters {
     var isRedisUp = false
     var isStopping = false
     var isBeating = false
+    /// Whether a shutdown has left tickets to their clients.
+    var keepsTickets = false
     var settledAt: BootInstant?
     var lastOrder: Int64 = 0
     var lastAttempt: Int64 = 0
@@ -139,6 +149,12 @@ struct Waiters {
             waiter.giveUpAt = giveUpAt
             waiter.request.timeout = request.timeout
             tickets[request.call] = request.ticket
+            if request.timeout == .zero, waiter.isQueued {
+                // Nothing is free for it, and its client waits no longer.
+                store(waiter)
+                end(request.ticket, .timedOut(waited: .zero, isDegraded: !isRedisUp), at: now)
+                return
+            }
             switch waiter.state {
             case .delivering(let call, _):
                 deliveries[call] = nil

@@ -151,7 +151,14 @@ extension Waiters {
             if case .delivering = waiter.state { continue }
             var waiter = waiter
             answer(&waiter, .shuttingDown)
-            giveUp(waiter, .shutdown)
+            if waiter.request.isResumable, waiter.isQueued {
+                // Its client takes its place up again at another coordinator, or at this one's next run; left alone, it
+                // goes with this coordinator's presence (design §4.7).
+                keepsTickets = true
+                forget(waiter.request.ticket)
+            } else {
+                giveUp(waiter, .shutdown)
+            }
         }
     }
 

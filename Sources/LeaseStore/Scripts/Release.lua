@@ -28,6 +28,7 @@ else
   if not record then return { 'not-held' } end
 end
 give_back(lease, record, 'released', ARGV[4])
+if ARGV[1] == 'holder' then remember_gone(lease, 'released', ARGV[4]) end -- its token's owner may not know
 save_clock()
 send_mail()
 return { 'released', 1 }

@@ -290,6 +290,24 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(waiters.handle(.lockRequested(try request(4)), at: at(3)) == [.answer(CallID(4), .shuttingDown)])
     }
 
+    @Test func `a shutdown leaves places that clients can take up elsewhere to them`() throws {
+        var waiters = try queued(request(1, ticket: "r-1", resumable: true))
+        let actions = waiters.handle(.shutdown, at: at(2))
+        #expect(actions == [.answer(CallID(1), .shuttingDown)])
+        #expect(waiters.keepsTickets)
+    }
+
+    @Test func `a call that waits no longer gives its waiting ticket up at once`() throws {
+        var waiters = try queued(request(1, ticket: "r-1", resumable: true))
+        let actions = waiters.handle(
+            .lockRequested(try request(2, ticket: "r-1", resumable: true, timeout: .zero)), at: at(2))
+        #expect(
+            actions == [
+                .answer(CallID(1), .replaced), .answer(CallID(2), .timedOut(waited: .zero, isDegraded: false)),
+                .cancel(TicketID("r-1"), TokenHash("hash-1"), .timeout),
+            ])
+    }
+
     @Test func `a client that leaves during a renewal gives back the lease with the token it then has`() throws {
         var waiters = try queued(request(1))
         _ = waiters.handle(.held(TicketID("t-1")), at: at(2))

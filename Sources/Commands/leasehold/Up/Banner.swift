@@ -11,7 +11,7 @@ struct Banner {
     var redis: String
 
     var text: String {
-        let url = urls.first { $0.hasPrefix("http") } ?? urls.first ?? ""
+        let curl = Self.curl(urls.first { $0.hasPrefix("http") } ?? urls.first ?? "")
         var lines = ["Leasehold \(version) is up."]
         lines.append("  URL     \(urls.joined(separator: ", ")) (open it in a browser for the dashboard)")
         let gpus = units.filter { $0.kind == .gpu }
@@ -27,10 +27,15 @@ struct Banner {
         lines.append("  State   \(state)")
         lines += [
             "", "Take a GPU and give it back:",
-            "  curl -X POST \(url)/v1/gpu/lock -d '{\"id\": \"Root-Mic\"}'",
-            "  curl -X POST \(url)/v1/gpu/unlock -d '{\"id\": \"Root-Mic\"}'", "", "Ctrl-C stops it all.", "",
+            "  \(curl)/v1/gpu/lock -d '{\"id\": \"Root-Mic\"}'",
+            "  \(curl)/v1/gpu/unlock -d '{\"id\": \"Root-Mic\"}'", "", "Ctrl-C stops it all.", "",
         ]
         return lines.joined(separator: "\n")
+    }
+
+    private static func curl(_ url: String) -> String {
+        guard url.hasPrefix("unix://") else { return "curl -X POST \(url)" }
+        return "curl -X POST --unix-socket \(url.dropFirst(7)) http://localhost"
     }
 
     private static func line(_ unit: UnitProperties) -> String {
