@@ -129,6 +129,8 @@ package struct AgentMachine: Equatable {
         case .firstJoin: break
         case .remembered(let memory):
             self.longestTTL = memory.longestTTL
+            // A process that dies while it rests does not end the rest.
+            if let end = memory.restingUntil, end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = unit }
         case .rebooted(let memory):
             self.longestTTL = memory.longestTTL
@@ -136,6 +138,8 @@ package struct AgentMachine: Equatable {
             if end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = AgentMemory.Unit(unit: unit.unit, highest: unit.highest) }
         case .unknown(let wallClock):
+            // Whatever was held before may stand for as long as any lease, also after a reboot from now on.
+            self.longestTTL = longestTTL
             freshState = .resting(until: now + longestTTL + lockDelay)
             freshHighest = FencingToken(wallClock)
         }
@@ -147,8 +151,11 @@ package struct AgentMachine: Equatable {
     package var memory: AgentMemory {
         var known = absent
         for entry in units.values { known[entry.properties.unit] = entry.memory }
+        var restingUntil: BootInstant?
+        if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
+            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
+            restingUntil: restingUntil)
     }
 
     /// The same of one unit; nil where this host has none of that name.

@@ -180,6 +180,33 @@ import Testing
         #expect(bench.hear(.offer(try Bench.offer(wall + 1))) == [try bench.confirm(wall + 1)])
     }
 
+    @Test(arguments: [false, true])
+    func `in the middle of a rest goes on resting`(_ hasRebooted: Bool) throws {
+        let past =
+            hasRebooted
+            ? AgentPast.rebooted(try Self.memory(deadline: Bench.start)) : .unknown(wallClockMicroseconds: 9)
+        let now = BootInstant(sinceBoot: .seconds(20))
+        let before = try Bench(past: past, at: now)
+        let memory = before.machine.memory
+        var bench = try Bench(["h1/0", "h1/1"], past: .remembered(memory), at: now + .seconds(1))
+        #expect(bench.state() == "resting")
+        #expect(bench.state("h1/1") == "resting")
+        #expect(bench.machine.memory.restingUntil == memory.restingUntil)
+        bench.now = try #require(memory.restingUntil)
+        bench.handle(.clockReached)
+        #expect(bench.state() == "free")
+        #expect(try Bench(past: .remembered(memory), at: bench.now).state() == "free")
+    }
+
+    @Test func `of the host after its journal was lost rests for the longest lease there is`() throws {
+        let before = try Bench(past: .unknown(wallClockMicroseconds: 9))
+        let bench = try Bench(past: .rebooted(before.machine.memory), at: BootInstant(sinceBoot: .seconds(20)))
+        #expect(
+            bench.machine.memory.restingUntil
+                == BootInstant(sinceBoot: Limits.longestTTL + Limits.lockDelay))
+        #expect(bench.state() == "resting")
+    }
+
     @Test func `in a directory that was just made begins at once`() throws {
         #expect(try Bench.open().state() == "free")
     }
