@@ -7,7 +7,8 @@ package struct AgentMachine: Equatable {
         /// Redis and the inbox can be reached: a new session begins (design §2).
         case connected
         case disconnected
-        /// The inbox was opened anew: messages may have been lost.
+        /// The inbox was opened anew: messages may have been lost, and it may lead to another server than the commands.
+        /// Only a new session tells its mail from that of a server left behind.
         case subscribed
         case mail(AgentMail)
         case heartbeatAnswered(session: Int64, HeartbeatAnswer)
@@ -195,7 +196,7 @@ package struct AgentMachine: Equatable {
         switch event {
         case .connected: beginSession(at: now)
         case .disconnected: link = .down
-        case .subscribed: if link == .open { wantsHeartbeat = true }
+        case .subscribed: if isConnected { beginSession(at: now) }
         case .mail(let mail): if mail.session == session { receive(mail.messages, at: now) }
         case .heartbeatAnswered(let session, let answer):
             if session == self.session { heartbeatAnswered(answer, at: now) }

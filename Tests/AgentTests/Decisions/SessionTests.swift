@@ -16,12 +16,22 @@ import Testing
                 == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
     }
 
+    @Test func `begins with each opening of the inbox, which may lead to another server`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        let first = bench.handle(.subscribed)
+        #expect(first == [.heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now))])
+        bench.answerHeartbeat(.heard([]))
+        let end = AgentMessage.end(try Bench.lease(5), TokenHash("k5"), .withdrawn)
+        #expect(bench.handle(.mail(AgentMail(session: 1, messages: [end]))) == [])
+        #expect(bench.state() == "held 5")
+    }
+
     @Test func `has a heartbeat every five seconds and at once when asked`() throws {
         var bench = try Bench.open()
         #expect(bench.machine.wakeAt == bench.now + .seconds(5))
         #expect(bench.handle(.clockReached, after: .seconds(5)) == [bench.heartbeat])
         #expect(bench.hear(.speak) == [bench.heartbeat])
-        #expect(bench.handle(.subscribed) == [bench.heartbeat])
         #expect(bench.machine.wakeAt == bench.now + .seconds(5))
     }
 
