@@ -28,6 +28,9 @@ release: deps ## build the programs for use
 up: release ## run it all on this machine: private Redis, agent, coordinator (UP="--listen 127.0.0.1:9090" for options)
 	@exec .build/release/leasehold up $(UP)
 
+model: test-deps ## check the protocol's model and its mutants
+	scripts/model
+
 test: test-deps ## build and pass all tests
 	scripts/test
 

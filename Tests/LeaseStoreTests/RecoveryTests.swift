@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func `a confirm that was not taken before the next session is withdrawn, and its ticket keeps its place`()
+    @Test func `a confirm that was not taken is taken by the next session, since another copy may have taken it`()
         async throws
     {
         try await withPool { pool in
@@ -112,12 +112,58 @@ import Testing
             _ = try await pool.ask("t2")
             let lease = try await pool.requireLease(of: "t1")
             let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
-            guard
-                case .heard(let mail) = try await pool.heartbeat([confirming], origin: pool.origin(session: 2)),
-                mail.count == 2, case .end(lease, _, .withdrawn) = mail[0], case .offer(let again) = mail[1]
-            else { throw NoLease(ticket: "t1") }
-            #expect(again.terms.ticket.text == "t1")
-            #expect(again.lease.fencing > lease.fencing)
+            #expect(
+                try await pool.heartbeat([confirming], origin: pool.origin(session: 2)) == .heard([.confirmed(lease)]))
+            #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.state(of: "h1/0") == .held)
+            #expect(try await pool.queue() == ["t2"])
+            #expect(try await pool.coordinatorMessages("c1", atLeast: 1) == [.held(TicketID("t1"), lease)])
+            #expect(try await pool.store.confirm(pool.origin(), lease) == .staleSession)
+        }
+    }
+
+    @Test func `an offer that lapsed in an older copy ends no lease that its agent has confirmed elsewhere`()
+        async throws
+    {
+        try await withPool { pool in
+            _ = try await pool.ask("t1")
+            let lease = try await pool.requireLease(of: "t1")
+            try await eventually("the offer lapses") {
+                try await pool.beat()
+                return try await pool.queue() == ["t1"]
+            }
+            let held = try pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))
+            #expect(try await pool.heartbeat([held], origin: pool.origin(session: 2)) == .heard([]))
+            #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.queue() == [])
+        }
+    }
+
+    @Test func `an offer that its coordinator gave up ends where its confirm was not heard of`() async throws {
+        try await withPool { pool in
+            _ = try await pool.ask("t1")
+            let lease = try await pool.requireLease(of: "t1")
+            let token = TokenHash("hash-t1")
+            #expect(
+                try await pool.store.cancel(
+                    TicketID("t1"), coordinator: pool.coordinator, token: token, why: .cancelled) == .cancelled)
+            let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
+            #expect(
+                try await pool.heartbeat([confirming], origin: pool.origin(session: 2))
+                    == .heard([.end(lease, token, .withdrawn)]))
+            #expect(try await pool.lease(of: "t1") == nil)
+        }
+    }
+
+    @Test func `a record that is behind the agent's token is the coordinator's that the agent knows`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            var held = try pool.held(lease, ticket: "t1", coordinator: "c2")
+            held.token = TokenHash("later")
+            try await pool.heartbeat([pool.report("h1/0", .held(held))], first: false)
+            let again = try await pool.store.answerAgain(
+                TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("new"), nonce: "n")
+            #expect(again == .notYours)
         }
     }
 

@@ -7,7 +7,8 @@ package struct AgentMachine: Equatable {
         /// Redis and the inbox can be reached: a new session begins (design §2).
         case connected
         case disconnected
-        /// The inbox was opened anew: messages may have been lost.
+        /// The inbox was opened anew: messages may have been lost, and it may lead to another server than the commands.
+        /// Only a new session tells its mail from that of a server left behind.
         case subscribed
         case mail(AgentMail)
         case heartbeatAnswered(session: Int64, HeartbeatAnswer)
@@ -129,6 +130,8 @@ package struct AgentMachine: Equatable {
         case .firstJoin: break
         case .remembered(let memory):
             self.longestTTL = memory.longestTTL
+            // A process that dies while it rests does not end the rest.
+            if let end = memory.restingUntil, end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = unit }
         case .rebooted(let memory):
             self.longestTTL = memory.longestTTL
@@ -136,6 +139,8 @@ package struct AgentMachine: Equatable {
             if end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = AgentMemory.Unit(unit: unit.unit, highest: unit.highest) }
         case .unknown(let wallClock):
+            // Whatever was held before may stand for as long as any lease, also after a reboot from now on.
+            self.longestTTL = longestTTL
             freshState = .resting(until: now + longestTTL + lockDelay)
             freshHighest = FencingToken(wallClock)
         }
@@ -147,8 +152,11 @@ package struct AgentMachine: Equatable {
     package var memory: AgentMemory {
         var known = absent
         for entry in units.values { known[entry.properties.unit] = entry.memory }
+        var restingUntil: BootInstant?
+        if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
+            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
+            restingUntil: restingUntil)
     }
 
     /// The same of one unit; nil where this host has none of that name.
@@ -188,7 +196,7 @@ package struct AgentMachine: Equatable {
         switch event {
         case .connected: beginSession(at: now)
         case .disconnected: link = .down
-        case .subscribed: if link == .open { wantsHeartbeat = true }
+        case .subscribed: if isConnected { beginSession(at: now) }
         case .mail(let mail): if mail.session == session { receive(mail.messages, at: now) }
         case .heartbeatAnswered(let session, let answer):
             if session == self.session { heartbeatAnswered(answer, at: now) }

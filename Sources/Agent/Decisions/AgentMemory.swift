@@ -38,11 +38,16 @@ package struct AgentMemory: Equatable, Sendable {
     package var units: [Unit]
     /// The longest lease ever confirmed on this host.
     package var longestTTL: Duration
+    /// Until when nothing is offered, since what was held before is not known; counts in this boot only.
+    package var restingUntil: BootInstant?
 
-    package init(instance: InstanceID, units: [Unit], longestTTL: Duration) {
+    package init(
+        instance: InstanceID, units: [Unit], longestTTL: Duration, restingUntil: BootInstant? = nil
+    ) {
         self.instance = instance
         self.units = units
         self.longestTTL = longestTTL
+        self.restingUntil = restingUntil
     }
 }
 

@@ -14,6 +14,9 @@ struct JournalText {
             writer.member("boot", bootID)
             writer.member("instance", memory.instance.text)
             writer.member("longest_ttl_us", memory.longestTTL.microseconds)
+            if let until = memory.restingUntil {
+                writer.member("resting_until_us", until.sinceBoot.microseconds)
+            }
             writer.key("units")
             writer.array { writer in
                 for unit in memory.units { encode(unit, &writer) }
@@ -102,8 +105,12 @@ struct JournalText {
             guard let unit = row.object.flatMap(decodeUnit) else { return nil }
             units.append(unit)
         }
-        let memory = AgentMemory(
+        var memory = AgentMemory(
             instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
+        if let value = root["resting_until_us"] {
+            guard let until = value.integer else { return nil }
+            memory.restingUntil = BootInstant(sinceBoot: .microseconds(until))
+        }
         return (memory, boot)
     }
 

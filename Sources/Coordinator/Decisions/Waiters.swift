@@ -30,6 +30,9 @@ struct Waiters {
         var score: Int64?
         /// An ask of it was sent, whether or not it was answered.
         var wasAsked = false
+        /// A later call took the first one's place. The client may have been at another coordinator in between, which
+        /// may be putting another token in force: nothing that was under way for an earlier call is told to this one.
+        var isTakenUp = false
         /// Tokens that may be in force by a renewal whose answer never came, the latest last.
         var doubtful: [TokenHash] = []
         var state: State
@@ -148,6 +151,7 @@ struct Waiters {
             waiter.began = now
             waiter.giveUpAt = giveUpAt
             waiter.request.timeout = request.timeout
+            waiter.isTakenUp = true
             tickets[request.call] = request.ticket
             if request.timeout == .zero, waiter.isQueued {
                 // Nothing is free for it, and its client waits no longer.
@@ -160,7 +164,10 @@ struct Waiters {
                 deliveries[call] = nil
                 draw(&waiter)
             case .parked: draw(&waiter)
-            case .unsent, .asking, .queued, .drawing, .answeringAgain: break
+            case .answeringAgain:
+                leaveAgain(&waiter)
+                draw(&waiter)
+            case .unsent, .asking, .queued, .drawing: break
             }
             store(waiter)
             return

@@ -15,7 +15,9 @@ extension Waiters {
         }
         let end = Beats.toldEnd(from: beats.moment(of: grant.beat), ttl: grant.ttl, at: now)
         // A renewal under doubt may have put another token in force: then this one proves nothing any more.
-        guard waiter.call != nil, grant.token == waiter.request.token, waiter.doubtful.isEmpty, let end else {
+        guard waiter.call != nil, !waiter.isTakenUp, grant.token == waiter.request.token, waiter.doubtful.isEmpty,
+            let end
+        else {
             stands(waiter, at: now)
             return
         }

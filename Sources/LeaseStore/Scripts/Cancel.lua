@@ -24,6 +24,7 @@ end
 if record.coordinator ~= coordinator then return { 'not-yours' } end
 local word = 'released'
 if record.state == 'offered' then
+  mark_ended(lease, record.token, 'withdrawn')
   withdraw(lease, record, 'withdrawn')
   event(kind, 'ticket', ticket, 'holder', record.holder, 'why', why)
   local unit = unit_record(record.unit)

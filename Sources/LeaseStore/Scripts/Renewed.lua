@@ -13,6 +13,8 @@ else
   if record and record.state == 'held' then
     local expires = int(now_ms + tonumber(ARGV[8]))
     call('HSET', P .. 'lease:' .. lease, 'token', ARGV[7], 'expires', expires)
+    -- Answered again: the ticket is that coordinator's, also where this is an older copy.
+    if record.token ~= ARGV[7] then call('HSET', P .. 'lease:' .. lease, 'coordinator', ARGV[6]) end
     event('renewed', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'expires', expires)
     save_clock()
   end

@@ -57,6 +57,7 @@ for _, id in ipairs(units) do
   if record and (scope ~= 'holder' or record.holder == name) and (scope ~= 'lease' or lease == name) then
     if record.state == 'offered' then
       if mode == 'force-release-all' then
+        mark_ended(lease, record.token, 'withdrawn')
         withdraw(lease, record, 'withdrawn')
         refuse(record.ticket, record.holder, record.coordinator)
         withdrawn[#withdrawn + 1] = lease

@@ -16,12 +16,22 @@ import Testing
                 == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
     }
 
+    @Test func `begins with each opening of the inbox, which may lead to another server`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        let first = bench.handle(.subscribed)
+        #expect(first == [.heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now))])
+        bench.answerHeartbeat(.heard([]))
+        let end = AgentMessage.end(try Bench.lease(5), TokenHash("k5"), .withdrawn)
+        #expect(bench.handle(.mail(AgentMail(session: 1, messages: [end]))) == [])
+        #expect(bench.state() == "held 5")
+    }
+
     @Test func `has a heartbeat every five seconds and at once when asked`() throws {
         var bench = try Bench.open()
         #expect(bench.machine.wakeAt == bench.now + .seconds(5))
         #expect(bench.handle(.clockReached, after: .seconds(5)) == [bench.heartbeat])
         #expect(bench.hear(.speak) == [bench.heartbeat])
-        #expect(bench.handle(.subscribed) == [bench.heartbeat])
         #expect(bench.machine.wakeAt == bench.now + .seconds(5))
     }
 
@@ -178,6 +188,33 @@ import Testing
         #expect(bench.state() == "free")
         #expect(bench.hear(.offer(try Bench.offer(wall))).rejections == [[wall, wall]])
         #expect(bench.hear(.offer(try Bench.offer(wall + 1))) == [try bench.confirm(wall + 1)])
+    }
+
+    @Test(arguments: [false, true])
+    func `in the middle of a rest goes on resting`(_ hasRebooted: Bool) throws {
+        let past =
+            hasRebooted
+            ? AgentPast.rebooted(try Self.memory(deadline: Bench.start)) : .unknown(wallClockMicroseconds: 9)
+        let now = BootInstant(sinceBoot: .seconds(20))
+        let before = try Bench(past: past, at: now)
+        let memory = before.machine.memory
+        var bench = try Bench(["h1/0", "h1/1"], past: .remembered(memory), at: now + .seconds(1))
+        #expect(bench.state() == "resting")
+        #expect(bench.state("h1/1") == "resting")
+        #expect(bench.machine.memory.restingUntil == memory.restingUntil)
+        bench.now = try #require(memory.restingUntil)
+        bench.handle(.clockReached)
+        #expect(bench.state() == "free")
+        #expect(try Bench(past: .remembered(memory), at: bench.now).state() == "free")
+    }
+
+    @Test func `of the host after its journal was lost rests for the longest lease there is`() throws {
+        let before = try Bench(past: .unknown(wallClockMicroseconds: 9))
+        let bench = try Bench(past: .rebooted(before.machine.memory), at: BootInstant(sinceBoot: .seconds(20)))
+        #expect(
+            bench.machine.memory.restingUntil
+                == BootInstant(sinceBoot: Limits.longestTTL + Limits.lockDelay))
+        #expect(bench.state() == "resting")
     }
 
     @Test func `in a directory that was just made begins at once`() throws {

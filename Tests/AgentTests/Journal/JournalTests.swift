@@ -147,7 +147,7 @@ import Testing
                     known: AgentMemory.Lease(
                         lease: try Bench.own(9, on: "h1/2", deadline: deadline), standing: .confirming)),
                 AgentMemory.Unit(unit: try UnitID("h1/3"), highest: FencingToken(0)),
-            ], longestTTL: .milliseconds(60_500))
+            ], longestTTL: .milliseconds(60_500), restingUntil: Bench.start + .microseconds(7))
     }
 
     private func inDirectory(_ body: (String) throws -> Void) throws {

@@ -106,8 +106,24 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(waiters.handle(.clientGone(CallID(1)), at: at(10)).isEmpty)
         #expect(waiters.handle(.clockReached, at: at(14.9)).isEmpty)
         #expect(waiters.handle(.lockRequested(try request(2, resumable: true)), at: at(14.9)).isEmpty)
-        let answers = waiters.handle(.granted(grant("t-1", try lease(5), token: "hash-1", beat: 1)), at: at(20)).answers
-        #expect(answers.map(\.call) == [2])
+        let granted = waiters.handle(.granted(grant("t-1", try lease(5), token: "hash-1", beat: 1)), at: at(20))
+        #expect(granted == [.drawToken(TicketID("t-1"))])
+        _ = waiters.handle(.tokenDrawn(TicketID("t-1"), drawn("2")), at: at(20))
+        let renewed = waiters.handle(.renewed(try lease(5), nonce: "nonce-2", ttl: .seconds(120)), at: at(21))
+        #expect(renewed.answers.map(\.call) == [2])
+    }
+
+    @Test func `what was under way for a call is not told to the call that took its place`() throws {
+        // In between the client may have been at another coordinator, which puts a token of its own in force.
+        var waiters = try queued(request(1, resumable: true))
+        #expect(waiters.handle(.held(TicketID("t-1")), at: at(2)) == [.drawToken(TicketID("t-1"))])
+        _ = waiters.handle(.tokenDrawn(TicketID("t-1"), drawn("1")), at: at(2))
+        let taken = waiters.handle(.lockRequested(try request(2, resumable: true)), at: at(3))
+        #expect(taken.contains(.drawToken(TicketID("t-1"))))
+        #expect(waiters.handle(.renewed(try lease(5), nonce: "nonce-1", ttl: .seconds(120)), at: at(3)).isEmpty)
+        _ = waiters.handle(.tokenDrawn(TicketID("t-1"), drawn("2")), at: at(3))
+        let answers = waiters.handle(.againAnswered(TicketID("t-1"), nonce: "nonce-2", .notYours), at: at(3)).answers
+        #expect(answers.map(\.outcome) == [.moved])
     }
 
     @Test func `a cut wait that nobody takes up is given up after five seconds`() throws {

@@ -71,6 +71,10 @@ local function agree(unit, report, record)
   local key = P .. 'lease:' .. report.lease
   local expires = now_ms + report.remaining
   call('HSET', key, 'token', report.token, 'expires', int(expires))
+  if record.state ~= 'offered' and record.token ~= report.token then
+    -- An older copy, which is behind in whose the ticket is as well.
+    call('HSET', key, 'coordinator', report.terms.coordinator)
+  end
   if record.state == 'offered' then
     call('HSET', key, 'state', 'held', 'granted', int(expires - tonumber(record.ttl)))
     call('HSET', P .. 'unit:' .. unit.id, 'state', 'held')
@@ -120,12 +124,7 @@ local function compare(unit, report, mark, first)
   end
   if report.state == 'confirming' then
     if not first then return end
-    if record and lease == report.lease and record.state == 'offered' then
-      drop_record(unit, lease, record)
-      unit = unit_record(unit.id)
-      if unit.lease == '' then settle(unit) end
-      return
-    end
+    -- A record that still says "offered" may be an older copy: the confirm may have been taken elsewhere, and is now.
     tell_agent(unit.host, { 'confirmed', report.lease })
   end
   if record and lease == report.lease then return agree(unit, report, record) end

@@ -213,10 +213,9 @@ local function give_back(lease, record, reason, by)
   if unit and unit.lease == lease then settle(unit, { lease, record.token }) end
 end
 
--- An offer taken back before it was confirmed. The ticket is not queued again here.
--- The mark tells a late confirm's session that Redis has not merely lost it.
+-- An offer taken back before it was confirmed here. The ticket is not queued again here. No mark is left for a later
+-- session: another copy of Redis may have taken the confirm. Whoever gives the ticket itself up marks it.
 local function withdraw(lease, record, reason)
-  mark_ended(lease, record.token, 'withdrawn')
   remove_lease(lease, record)
   tell_agent(host_of(lease), { 'end', lease, record.token, 'withdrawn' })
   lease_event(reason, lease, record, 'free')
