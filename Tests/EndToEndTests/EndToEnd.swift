@@ -1,0 +1,4 @@
+import Testing
+
+/// One after the other: each has processes of its own, and many of them measure how soon something happens.
+@Suite(.serialized) struct EndToEnd {}
