@@ -80,8 +80,8 @@ extension EndToEnd {
                 for round in 0..<Rounds.count(5, "LEASEHOLD_FLUSHES") {
                     times.append(try await flushed(service, bridge, round: round))
                 }
-                times.sort()
-                #expect(times[times.count / 2] <= .seconds(3), "first new grants after \(times)")
+                // At the latest the agent's next heartbeat tells Redis what it holds.
+                #expect(times.allSatisfy { $0 < .seconds(6) }, "first new grants after \(times)")
             }
         }
 

@@ -83,26 +83,5 @@ extension EndToEnd {
             }
             try await bridge.unlock(held.token)
         }
-
-        @Test func `words about ended leases do not pile up`() async throws {
-            try await withService { service in
-                let bridge = service.bridge
-                var most = 0
-                for _ in 0..<Rounds.count(3000, "LEASEHOLD_PAIRS") {
-                    let answer = try await bridge.acquire("c")
-                    try await bridge.unlock(answer.token)
-                    guard
-                        case .integer(let count) = try await service.redis.client.command([
-                            "HLEN", "lh:{default}:ended:h1",
-                        ])
-                    else { throw Unexpected() }
-                    most = max(most, Int(count))
-                }
-                try await eventually("they are gone once the agent has spoken", within: .seconds(10), is: .integer(0)) {
-                    try await service.redis.client.command(["EXISTS", "lh:{default}:ended:h1"])
-                }
-                #expect(most < 20_000)
-            }
-        }
     }
 }
