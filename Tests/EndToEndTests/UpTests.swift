@@ -88,6 +88,31 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a start that failed does not make the next one's units rest`() async throws {
+            try await withUp { up in
+                let directory = "\(up.directory)/other"
+                try Files.makeDirectory(directory)
+                let options = ["up", "--state", "relative", "--simulate", "1", "--host-id", "h2", "--listen"]
+                let failed = try await Program.start(
+                    "leasehold", options + ["127.0.0.1:\(up.bridge.port)"], log: "\(directory)/failed.log",
+                    directory: directory, on: up.loop)
+                #expect(await failed.finish() == .exited(1))
+                #expect(failed.said.contains("cannot listen at 127.0.0.1:\(up.bridge.port)"))
+                let second = try await Program.start(
+                    "leasehold", options + ["127.0.0.1:0"], log: "\(directory)/second.log", directory: directory,
+                    on: up.loop)
+                do {
+                    let bridge = try await Bridge(second, client: up.client)
+                    try await bridge.waitUntilReady()
+                    #expect(try await bridge.lock("first", timeout: 5).isAcquired)
+                } catch {
+                    await second.kill()
+                    throw Failed(error: error, said: second.said)
+                }
+                #expect(await second.terminate() == .exited(0))
+            }
+        }
+
         @Test func `killed, it leaves no Redis behind and its leases stand when it is back`() async throws {
             try await withUp { up in
                 let held = try await up.bridge.acquire("holder")

@@ -92,10 +92,10 @@ private actor Up {
 
     private func start() async {
         do {
-            let isNew = try takeState()
+            try takeState()
             let redis = try await startRedis()
             try await startCoordinator(redis)
-            try await startAgent(redis, isFirstJoin: isNew)
+            try await startAgent(redis)
         } catch {
             return end(because: "\(error)")
         }
@@ -103,8 +103,7 @@ private actor Up {
         if !isEnding { await greet() }
     }
 
-    /// Takes the directory; true where it held nothing before.
-    private func takeState() throws -> Bool {
+    private func takeState() throws {
         let directory = options.stateDirectory
         try Files.makeDirectory(directory)
         let owner = directory + "/up.pid"
@@ -116,7 +115,6 @@ private actor Up {
         }
         self.lock = lock
         try Files.replace(owner, with: Array(String(Environment.processID).utf8))
-        return try Files.makeDirectory(directory + "/agent")
     }
 
     private func startRedis() async throws -> RedisEndpoint {
@@ -159,11 +157,12 @@ private actor Up {
         try await coordinator.start()
     }
 
-    private func startAgent(_ redis: RedisEndpoint, isFirstJoin: Bool) async throws {
+    private func startAgent(_ redis: RedisEndpoint) async throws {
         var settings = AgentSettings(
             redis: redis, host: options.host, stateDirectory: options.stateDirectory + "/agent",
             version: AgentProgram.version)
-        settings.isFirstJoin = isFirstJoin
+        // Made no earlier: where a start has failed before it, the directory has still held nothing.
+        settings.isFirstJoin = try Files.makeDirectory(settings.stateDirectory)
         settings.labels = options.labels
         settings.longestTTL = options.coordinator.longestTTL
         var search = DeviceSearchSettings(environment: environment)
