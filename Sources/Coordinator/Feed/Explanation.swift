@@ -16,25 +16,9 @@ struct Explanation {
 }
 
 extension PoolMirror {
-    /// Where a waiting request stands, from 1; nil where it does not wait.
-    mutating func position(of ticket: TicketID) -> Int? {
-        guard let waiter = waiters[ticket], let wish = Selector(parsing: waiter.selector) else { return nil }
-        var place = 1
-        for other in queue() where other.ticket != ticket && waiter.isServedAfter(other) {
-            if Selector(parsing: other.selector)?.competes(with: wish) ?? false { place += 1 }
-        }
-        return place
-    }
-
     mutating func explanation(of waiter: Waiter, at poolNow: Int64, aging: Aging) -> Explanation {
         let wish = Selector(parsing: waiter.selector) ?? .anyGPU
-        var competing: [String: Bool] = [:]
-        let rivals = queue().filter { other in
-            if let known = competing[other.selector] { return known }
-            let competes = Selector(parsing: other.selector)?.competes(with: wish) ?? false
-            competing[other.selector] = competes
-            return competes
-        }
+        let rivals = rivals(of: waiter)
         let ahead = Array(rivals.prefix { $0.ticket != waiter.ticket })
         let wanted = units.values.filter { unit in
             wish.admits(unit.properties, labels: hosts[unit.properties.unit.host]?.labels ?? [:])
@@ -104,13 +88,6 @@ extension PoolMirror {
         case (3, let rest) where rest != 13: "\(number)rd"
         default: "\(number)th"
         }
-    }
-}
-
-extension PoolMirror.Waiter {
-    /// Whether another one's score is lower than this one's.
-    func isServedAfter(_ other: PoolMirror.Waiter) -> Bool {
-        (other.score, other.ticket.text) < (score, ticket.text)
     }
 }
 
