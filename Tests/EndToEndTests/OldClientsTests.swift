@@ -108,6 +108,24 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a cordoned host counts as locked, and says why`() async throws {
+            try await withService { service in
+                let bridge = service.bridge
+                #expect(try await bridge.post("cordon", #"{"host":"h1","on":true}"#).status == 200)
+                try await eventually("it is locked") { try await bridge.status().isLocked }
+                let waiting = bridge.waiting("train", request: "r1")
+                try await bridge.expectQueued(["train"])
+                let state = try await bridge.get("/v1/gpu/requests/r1")
+                #expect(
+                    state.word("why")
+                        == "1st for gpu/any, which 1 unit meets. 1 of them cannot be granted at present: not heard of, resting after a restart, or cordoned."
+                )
+                #expect(state["expected_wait_ms"] == .null)
+                #expect(try await bridge.post("cordon", #"{"host":"h1","on":false}"#).status == 200)
+                #expect(try await waiting.value.isAcquired)
+            }
+        }
+
         @Test func `ids decide who is served first`() async throws {
             try await withService { service in
                 let bridge = service.bridge

@@ -37,6 +37,26 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a coordinator that missed events reads all again`() async throws {
+            try await withService(bridges: 2) { service in
+                let (first, second) = (service.bridge(0), service.bridge(1))
+                let held = try await first.acquire("ghost")
+                try await second.expectOwner("ghost")
+                Glibc.kill(second.program.processID, SIGSTOP)
+                defer { Glibc.kill(second.program.processID, SIGCONT) }
+                try await first.unlock(held.token)
+                for _ in 0..<3 {
+                    let answer = try await first.acquire("other")
+                    try await first.unlock(answer.token)
+                }
+                // As so many others do to it when much happens.
+                _ = try await service.redis.client.command(["XTRIM", "lh:{default}:events", "MAXLEN", "=", "1"])
+                Glibc.kill(second.program.processID, SIGCONT)
+                try await eventually("no ghost is left", is: [:]) { try await second.status().leases }
+                #expect(try await second.status().units["h1/0"] == "free")
+            }
+        }
+
         @Test func `an agent that stood still takes up the waiters where they were`() async throws {
             try await withService { service in
                 let bridge = service.bridge

@@ -27,7 +27,7 @@ extension PoolMirror {
             ($0.expires ?? .max, $0.lease) < ($1.expires ?? .max, $1.lease)
         }
         let expected = expectedWait(ahead, on: wanted, at: poolNow)
-        let sentence = Self.sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
+        let sentence = sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
         return Explanation(
             ahead: ahead, depth: rivals.count, blocking: blocking, expectedWait: expected, sentence: sentence)
     }
@@ -35,7 +35,7 @@ extension PoolMirror {
     /// Serves those ahead on the units that there are, each for as long as its class has been seen to hold a unit.
     private func expectedWait(_ ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
         var freeAt: [Int64] = []
-        for unit in wanted {
+        for unit in wanted where !isCordoned(unit) {
             switch unit.state {
             case .free: freeAt.append(0)
             case .held, .offered, .ending:
@@ -56,7 +56,7 @@ extension PoolMirror {
         return freeAt.first
     }
 
-    private static func sentence(
+    private func sentence(
         _ waiter: Waiter, ahead: [Waiter], wanted: [UnitRecord], blocking: [Lease], aging: Aging
     ) -> String {
         guard !wanted.isEmpty else {
@@ -64,7 +64,7 @@ extension PoolMirror {
                 "No unit of the pool meets \(waiter.selector) at present. Ask for less, or wait for a host that has one."
         }
         var text =
-            "\(ordinal(ahead.count + 1)) for \(waiter.selector), which \(wanted.count) unit\(wanted.count == 1 ? "" : "s") meet\(wanted.count == 1 ? "s" : "")."
+            "\(Self.ordinal(ahead.count + 1)) for \(waiter.selector), which \(wanted.count) unit\(wanted.count == 1 ? "" : "s") meet\(wanted.count == 1 ? "s" : "")."
         if let last = ahead.last {
             switch aging {
             case .strict: text += " Lower priority numbers are served first, then those that came first."
@@ -74,9 +74,9 @@ extension PoolMirror {
             }
         }
         if let first = blocking.first { text += " \(first.holder) holds \(first.lease.unit.text)." }
-        let away = wanted.count { $0.state == .unheard || $0.state == .resting }
+        let away = wanted.count { $0.state == .unheard || $0.state == .resting || isCordoned($0) }
         if away > 0 {
-            text += " \(away) of them cannot be granted at present: not heard of, or resting after a restart."
+            text += " \(away) of them cannot be granted at present: not heard of, resting after a restart, or cordoned."
         }
         return text
     }

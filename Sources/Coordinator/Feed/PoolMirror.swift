@@ -103,6 +103,9 @@ struct PoolMirror {
         }
     }
 
+    /// Whether a unit's host is cordoned: it is offered to nobody, also when it is free.
+    func isCordoned(_ unit: UnitRecord) -> Bool { hosts[unit.properties.unit.host]?.isCordoned ?? false }
+
     func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
 
     func lease(of ticket: TicketID) -> Lease? { leaseOfTicket[ticket].flatMap { leases[$0] } }

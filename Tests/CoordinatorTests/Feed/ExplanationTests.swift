@@ -92,7 +92,8 @@ import Testing
         // The present holder has 6 of its 10 s left, the one ahead then takes 10 s.
         #expect(why.expectedWait == 16_000)
         #expect(
-            why.sentence.hasSuffix("1 of them cannot be granted at present: not heard of, or resting after a restart."))
+            why.sentence.hasSuffix(
+                "1 of them cannot be granted at present: not heard of, resting after a restart, or cordoned."))
     }
 
     @Test func `with strict aging it says so, and counts in words`() throws {
