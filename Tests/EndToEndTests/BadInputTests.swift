@@ -2,7 +2,7 @@ import HTTP
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension Faults {
     @Suite struct `Bad input` {
         private struct Case: Sendable {
             var path: String

@@ -2,7 +2,7 @@ import EventLoop
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension Faults {
     @Suite struct `What survives a crash` {
         private static let clock = ContinuousClock()
 

@@ -43,8 +43,9 @@ enum UpCommand {
 private actor Up {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// Between the end of a Redis that nobody stopped and the next one's start.
+    /// Between the end of a Redis that nobody stopped and the next one's start; twice as long after each that failed.
     private static let restartPause = Duration.milliseconds(100)
+    private static let longestRestartPause = Duration.seconds(5)
     /// How long the banner waits for the agent and the pool to be there.
     private static let startDeadline = Duration.seconds(20)
 
@@ -135,8 +136,10 @@ private actor Up {
     }
 
     private func restartRedis() async {
+        var pause = Self.restartPause
         while !isEnding, server == nil {
-            await loop.sleep(for: Self.restartPause)
+            await loop.sleep(for: pause)
+            pause = min(pause * 2, Self.longestRestartPause)
             do {
                 _ = try await startRedis()
                 log.warning("redis_server_restarted")
