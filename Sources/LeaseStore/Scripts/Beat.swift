@@ -63,7 +63,8 @@ extension LeaseStore {
             (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
         }
         return BeatOutcome(
-            lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1), unknown: answer.texts(2).map { TicketID($0) },
+            lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1),
+            unknown: answer.texts(2).map { TicketID($0) },
             moved: answer.texts(3).map { TicketID($0) }, held: held)
     }
 }
