@@ -58,7 +58,7 @@ let package = Package(
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
-        tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
+        tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]
 )

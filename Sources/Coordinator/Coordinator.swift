@@ -433,6 +433,7 @@ package actor Coordinator {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
             readPool()
         }
+        streamBegins(at: EventID(outcome.firstEvent))
         let answer = BeatAnswer(
             unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), isNewEpoch: isNew)
         feed(.beatAnswered(number: number, answer))

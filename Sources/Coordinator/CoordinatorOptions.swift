@@ -157,14 +157,16 @@ extension CoordinatorSettings.Listen: CustomStringConvertible {
             self = .unix(path: path)
             return
         }
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (0...65535).contains(port)
+        guard let colon = text.lastIndex(of: ":"), text[text.index(after: colon)...].utf8.allSatisfy(Self.isDigit),
+            let port = Int(text[text.index(after: colon)...]), port <= 65535
         else { return nil }
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard !host.isEmpty else { return nil }
         self = .tcp(host: String(host), port: port)
     }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
     package var description: String {
         switch self {

@@ -65,7 +65,7 @@ struct StatusReply {
         }
         let oldest = leases.min { ($0.granted ?? 0, $0.lease) < ($1.granted ?? 0, $1.lease) }
         let queued = waiters.filter { setting.scope.concerns(gpuSelector: $0.selector) }
-        writer.member("locked", !gpus.contains { $0.state == .free })
+        writer.member("locked", !gpus.contains { $0.state == .free && !mirror.isCordoned($0) })
         writer.member("owner", oldest?.holder)
         writer.member("queue_depth", queued.count)
         writer.key("queued")

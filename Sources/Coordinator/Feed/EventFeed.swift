@@ -19,6 +19,8 @@ struct EventFeed {
         var kinds: Set<PoolEvent.Kind>?
         /// Nil once the past is told; till then what happens meanwhile.
         var later: [(id: String, kind: PoolEvent.Kind, text: [UInt8])]?
+        /// The end of the past that was told: the stream's reader, on another connection, may still bring what is in it.
+        var told: EventID?
     }
 
     private var subscribers: [UInt64: Subscriber] = [:]
@@ -39,6 +41,10 @@ struct EventFeed {
         guard !subscribers.isEmpty else { return }
         let text = Self.text(of: event)
         for (number, subscriber) in subscribers {
+            if let told = subscriber.told {
+                if EventID(event.id) <= told { continue }
+                subscribers[number]?.told = nil
+            }
             if let kinds = subscriber.kinds, !kinds.contains(event.kind) { continue }
             if let later = subscriber.later {
                 guard later.count < Self.backlog else {
@@ -68,6 +74,7 @@ struct EventFeed {
     mutating func pastIsTold(to number: UInt64, upTo last: String) {
         guard let later = subscribers[number]?.later else { return }
         subscribers[number]?.later = nil
+        subscribers[number]?.told = EventID(last)
         for entry in later where EventID(entry.id) > EventID(last) {
             guard let subscriber = subscribers[number], subscriber.exchange.send(entry.text) else {
                 subscribers[number] = nil

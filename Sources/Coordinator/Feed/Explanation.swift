@@ -16,25 +16,9 @@ struct Explanation {
 }
 
 extension PoolMirror {
-    /// Where a waiting request stands, from 1; nil where it does not wait.
-    mutating func position(of ticket: TicketID) -> Int? {
-        guard let waiter = waiters[ticket], let wish = Selector(parsing: waiter.selector) else { return nil }
-        var place = 1
-        for other in queue() where other.ticket != ticket && waiter.isServedAfter(other) {
-            if Selector(parsing: other.selector)?.competes(with: wish) ?? false { place += 1 }
-        }
-        return place
-    }
-
     mutating func explanation(of waiter: Waiter, at poolNow: Int64, aging: Aging) -> Explanation {
         let wish = Selector(parsing: waiter.selector) ?? .anyGPU
-        var competing: [String: Bool] = [:]
-        let rivals = queue().filter { other in
-            if let known = competing[other.selector] { return known }
-            let competes = Selector(parsing: other.selector)?.competes(with: wish) ?? false
-            competing[other.selector] = competes
-            return competes
-        }
+        let rivals = rivals(of: waiter)
         let ahead = Array(rivals.prefix { $0.ticket != waiter.ticket })
         let wanted = units.values.filter { unit in
             wish.admits(unit.properties, labels: hosts[unit.properties.unit.host]?.labels ?? [:])
@@ -43,7 +27,7 @@ extension PoolMirror {
             ($0.expires ?? .max, $0.lease) < ($1.expires ?? .max, $1.lease)
         }
         let expected = expectedWait(ahead, on: wanted, at: poolNow)
-        let sentence = Self.sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
+        let sentence = sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
         return Explanation(
             ahead: ahead, depth: rivals.count, blocking: blocking, expectedWait: expected, sentence: sentence)
     }
@@ -51,7 +35,7 @@ extension PoolMirror {
     /// Serves those ahead on the units that there are, each for as long as its class has been seen to hold a unit.
     private func expectedWait(_ ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
         var freeAt: [Int64] = []
-        for unit in wanted {
+        for unit in wanted where !isCordoned(unit) {
             switch unit.state {
             case .free: freeAt.append(0)
             case .held, .offered, .ending:
@@ -72,7 +56,7 @@ extension PoolMirror {
         return freeAt.first
     }
 
-    private static func sentence(
+    private func sentence(
         _ waiter: Waiter, ahead: [Waiter], wanted: [UnitRecord], blocking: [Lease], aging: Aging
     ) -> String {
         guard !wanted.isEmpty else {
@@ -80,7 +64,7 @@ extension PoolMirror {
                 "No unit of the pool meets \(waiter.selector) at present. Ask for less, or wait for a host that has one."
         }
         var text =
-            "\(ordinal(ahead.count + 1)) for \(waiter.selector), which \(wanted.count) unit\(wanted.count == 1 ? "" : "s") meet\(wanted.count == 1 ? "s" : "")."
+            "\(Self.ordinal(ahead.count + 1)) for \(waiter.selector), which \(wanted.count) unit\(wanted.count == 1 ? "" : "s") meet\(wanted.count == 1 ? "s" : "")."
         if let last = ahead.last {
             switch aging {
             case .strict: text += " Lower priority numbers are served first, then those that came first."
@@ -90,9 +74,9 @@ extension PoolMirror {
             }
         }
         if let first = blocking.first { text += " \(first.holder) holds \(first.lease.unit.text)." }
-        let away = wanted.count { $0.state == .unheard || $0.state == .resting }
+        let away = wanted.count { $0.state == .unheard || $0.state == .resting || isCordoned($0) }
         if away > 0 {
-            text += " \(away) of them cannot be granted at present: not heard of, or resting after a restart."
+            text += " \(away) of them cannot be granted at present: not heard of, resting after a restart, or cordoned."
         }
         return text
     }
@@ -104,13 +88,6 @@ extension PoolMirror {
         case (3, let rest) where rest != 13: "\(number)rd"
         default: "\(number)th"
         }
-    }
-}
-
-extension PoolMirror.Waiter {
-    /// Whether another one's score is lower than this one's.
-    func isServedAfter(_ other: PoolMirror.Waiter) -> Bool {
-        (other.score, other.ticket.text) < (score, ticket.text)
     }
 }
 

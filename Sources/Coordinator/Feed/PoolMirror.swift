@@ -36,12 +36,19 @@ struct PoolMirror {
     private(set) var units: [UnitID: UnitRecord] = [:]
     private(set) var leases: [LeaseID: Lease] = [:]
     private var leaseOfTicket: [TicketID: LeaseID] = [:]
-    private(set) var waiters: [TicketID: Waiter] = [:] { didSet { order = nil } }
+    private(set) var waiters: [TicketID: Waiter] = [:] {
+        didSet {
+            order = nil
+            places = [:]
+        }
+    }
     private(set) var holds = HoldTimes()
     /// Rises with every change, so that what was rendered from an older copy is known to be old.
     private(set) var version: UInt64 = 0
     /// Waiters in the order of service, made when first asked for after a change.
     private var order: [Waiter]?
+    /// Where the waiters of a selector stand, made like `order`: a crowd that times out together asks for all of them.
+    private var places: [String: [TicketID: Int]] = [:]
     /// Units in the order of their names, and of hosts: they change only by a snapshot.
     private(set) var unitOrder: [UnitID] = []
     private(set) var hostOrder: [HostID] = []
@@ -71,6 +78,33 @@ struct PoolMirror {
         order = sorted
         return sorted
     }
+
+    /// Where a waiting request stands among those that compete with it, from 1; nil where it does not wait.
+    mutating func position(of ticket: TicketID) -> Int? {
+        guard let waiter = waiters[ticket] else { return nil }
+        if let known = places[waiter.selector] { return known[ticket] }
+        var made: [TicketID: Int] = [:]
+        for (index, other) in rivals(of: waiter).enumerated() where other.selector == waiter.selector {
+            made[other.ticket] = index + 1
+        }
+        places[waiter.selector] = made
+        return made[ticket]
+    }
+
+    /// Those that compete for its units in the order of service, itself among them.
+    mutating func rivals(of waiter: Waiter) -> [Waiter] {
+        guard let wish = Selector(parsing: waiter.selector) else { return [waiter] }
+        var competing: [String: Bool] = [:]
+        return queue().filter { other in
+            if let known = competing[other.selector] { return known }
+            let competes = Selector(parsing: other.selector)?.competes(with: wish) ?? false
+            competing[other.selector] = competes
+            return competes
+        }
+    }
+
+    /// Whether a unit's host is cordoned: it is offered to nobody, also when it is free.
+    func isCordoned(_ unit: UnitRecord) -> Bool { hosts[unit.properties.unit.host]?.isCordoned ?? false }
 
     func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
 

@@ -14,6 +14,8 @@ struct PoolReading {
     var mustReadAgain = false
     /// What happened while the pool was being read: some of it is in what is read, some is not.
     var meanwhile: [PoolEvent] = []
+    /// The newest event that is in the copy.
+    var lastSeen: EventID?
     /// Since when the copy is not kept current; nil while it is.
     private(set) var lostAt: BootInstant?
     /// The pool's clock less this host's, ms.
@@ -68,6 +70,7 @@ extension Coordinator {
         if let snapshot {
             mirror.take(snapshot)
             let last = EventID(snapshot.lastEvent)
+            pool.lastSeen = last
             for event in pool.meanwhile where EventID(event.id) > last { mirror.apply(event) }
             pool.isRead = true
             pool.clockWas(snapshot.at.milliseconds, at: now)
@@ -85,6 +88,13 @@ extension Coordinator {
         if pool.mustReadAgain, isUp { readPool() }
     }
 
+    /// The oldest event that the stream has kept. What was trimmed before it was read here is not told: read all again.
+    func streamBegins(at first: EventID) {
+        guard let lastSeen = pool.lastSeen, lastSeen < first else { return }
+        log.warning("events_missed", ["after": .text(lastSeen.text), "before": .text(first.text)])
+        readPool()
+    }
+
     /// Entries of the event stream, in order.
     func happened(_ entries: [RedisStreamEntry]) {
         var mustRead = false
@@ -96,6 +106,7 @@ extension Coordinator {
             if PoolMirror.changesHosts(event.kind) { mustRead = true }
             feed.tell(event)
         }
+        if let last = entries.last { pool.lastSeen = EventID(last.id) }
         if mustRead { readPool() }
     }
 }

@@ -29,7 +29,8 @@ if known[1] and known[1] ~= '' then
     return { 'held', lease }
   end
 elseif known[2] then
-  if known[2] ~= coordinator then
+  local moves = known[2] ~= coordinator
+  if moves then
     if again then return { 'moved' } end
     tell_coordinator(known[2], { 'moved', ticket })
     call('SREM', P .. 'waiting:' .. known[2], ticket)
@@ -38,6 +39,10 @@ elseif known[2] then
   end
   if not again then
     call('HSET', P .. 'ticket:' .. ticket, 'coordinator', coordinator, 'token', ARGV[8], 'ttl', ARGV[6], 'metadata', ARGV[9])
+  end
+  if moves then
+    waits('requeued', ticket_terms(ticket)) -- every copy of the pool says where it waits
+    save_clock()
   end
   return { 'queued', known[3] }
 end
@@ -67,8 +72,7 @@ else
   end
   call('HSET', P .. 'ticket:' .. ticket, unpack(record))
   enqueue(ticket, selector, score)
-  event('queued', 'ticket', ticket, 'holder', ARGV[3], 'caller', ARGV[4], 'selector', selector, 'priority', ARGV[5],
-    'score', score, 'coordinator', coordinator, 'ttl', ARGV[6])
+  waits('queued', terms)
 end
 save_clock()
 send_mail()

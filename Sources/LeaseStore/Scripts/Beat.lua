@@ -2,7 +2,7 @@
 -- lapsed: offers, coordinators, hosts; a bounded number a call.
 -- uses: Keys Clock Events Mail Match Drop
 -- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped, 6… tickets
--- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}}
+-- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id}
 local coordinator = ARGV[1]
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
@@ -77,5 +77,8 @@ for i = 6, #ARGV do
 end
 save_clock()
 send_mail()
-local last = call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)[1]
-return { last and last[1] or '0-0', call('HGET', KEYS[1], 'epoch'), unknown, moved, held }
+local function event_id(command, from, to)
+  local entry = call(command, P .. 'events', from, to, 'COUNT', 1)[1]
+  return entry and entry[1] or '0-0'
+end
+return { event_id('XREVRANGE', '+', '-'), call('HGET', KEYS[1], 'epoch'), unknown, moved, held, event_id('XRANGE', '-', '+') }

@@ -27,14 +27,19 @@ package struct BeatOutcome: Equatable, Sendable {
 
     /// The id of the newest event, `0-0` for none.
     package var lastEvent: String
+    /// The id of the oldest event that is kept: who has not seen the one before it has missed some.
+    package var firstEvent: String
     /// Changes when Redis has lost everything.
     package var epoch: String
     package var unknown: [TicketID]
     package var moved: [TicketID]
     package var held: [Held]
 
-    package init(lastEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held]) {
+    package init(
+        lastEvent: String, firstEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held]
+    ) {
         self.lastEvent = lastEvent
+        self.firstEvent = firstEvent
         self.epoch = epoch
         self.unknown = unknown
         self.moved = moved
@@ -52,13 +57,14 @@ extension LeaseStore {
                 .integer(Limits.coordinatorPresence.milliseconds),
                 .text("\(beat.coordinator.text):\(beat.number)"), .integer(Self.hostRecords.milliseconds),
             ] + beat.tickets.map { .text($0.text) })
-        guard answer.items.count == 5 else { throw answer.notUnderstood }
+        guard answer.items.count == 6 else { throw answer.notUnderstood }
         let pairs = answer.texts(4)
         let held = stride(from: 0, to: pairs.count - 1, by: 2).compactMap { index in
             (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
         }
         return BeatOutcome(
-            lastEvent: answer.text(0), epoch: answer.text(1), unknown: answer.texts(2).map { TicketID($0) },
+            lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1),
+            unknown: answer.texts(2).map { TicketID($0) },
             moved: answer.texts(3).map { TicketID($0) }, held: held)
     }
 }

@@ -43,8 +43,9 @@ enum UpCommand {
 private actor Up {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// Between the end of a Redis that nobody stopped and the next one's start.
+    /// Between the end of a Redis that nobody stopped and the next one's start; twice as long after each that failed.
     private static let restartPause = Duration.milliseconds(100)
+    private static let longestRestartPause = Duration.seconds(5)
     /// How long the banner waits for the agent and the pool to be there.
     private static let startDeadline = Duration.seconds(20)
 
@@ -92,10 +93,10 @@ private actor Up {
 
     private func start() async {
         do {
-            let isNew = try takeState()
+            try takeState()
             let redis = try await startRedis()
             try await startCoordinator(redis)
-            try await startAgent(redis, isFirstJoin: isNew)
+            try await startAgent(redis)
         } catch {
             return end(because: "\(error)")
         }
@@ -103,8 +104,7 @@ private actor Up {
         if !isEnding { await greet() }
     }
 
-    /// Takes the directory; true where it held nothing before.
-    private func takeState() throws -> Bool {
+    private func takeState() throws {
         let directory = options.stateDirectory
         try Files.makeDirectory(directory)
         let owner = directory + "/up.pid"
@@ -116,7 +116,6 @@ private actor Up {
         }
         self.lock = lock
         try Files.replace(owner, with: Array(String(Environment.processID).utf8))
-        return try Files.makeDirectory(directory + "/agent")
     }
 
     private func startRedis() async throws -> RedisEndpoint {
@@ -137,8 +136,10 @@ private actor Up {
     }
 
     private func restartRedis() async {
+        var pause = Self.restartPause
         while !isEnding, server == nil {
-            await loop.sleep(for: Self.restartPause)
+            await loop.sleep(for: pause)
+            pause = min(pause * 2, Self.longestRestartPause)
             do {
                 _ = try await startRedis()
                 log.warning("redis_server_restarted")
@@ -159,11 +160,12 @@ private actor Up {
         try await coordinator.start()
     }
 
-    private func startAgent(_ redis: RedisEndpoint, isFirstJoin: Bool) async throws {
+    private func startAgent(_ redis: RedisEndpoint) async throws {
         var settings = AgentSettings(
             redis: redis, host: options.host, stateDirectory: options.stateDirectory + "/agent",
             version: AgentProgram.version)
-        settings.isFirstJoin = isFirstJoin
+        // Made no earlier: where a start has failed before it, the directory has still held nothing.
+        settings.isFirstJoin = try Files.makeDirectory(settings.stateDirectory)
         settings.labels = options.labels
         settings.longestTTL = options.coordinator.longestTTL
         var search = DeviceSearchSettings(environment: environment)

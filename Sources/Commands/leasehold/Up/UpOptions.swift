@@ -70,7 +70,9 @@ struct UpOptions: Sendable {
         notes: ["Exit codes: 0 stopped by a signal, 1 cannot start or go on, 2 wrong option."])
 
     init(_ given: GivenSettings, environment: [String: String]) throws(SettingsError) {
-        stateDirectory = try given.optional(Self.state) ?? Self.standardState(environment)
+        let state = try given.optional(Self.state) ?? Self.standardState(environment)
+        // Redis looks for relative paths from its own directory.
+        stateDirectory = state.hasPrefix("/") ? state : "\(Environment.currentDirectory)/\(state)"
         redis = try given.optional(Self.redisURL)
         durability = try given.value(Self.durability)
         guard let host = try given.optional(Self.hostID) ?? (try? HostID(Environment.hostName)) else {

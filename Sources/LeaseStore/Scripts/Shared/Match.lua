@@ -83,6 +83,11 @@ local function dequeue(ticket, selector)
   end
 end
 
+local function waits(kind, terms)
+  event(kind, 'ticket', terms.ticket, 'holder', terms.holder, 'caller', terms.caller, 'selector', terms.selector,
+    'priority', terms.priority, 'score', terms.score, 'coordinator', terms.coordinator, 'ttl', terms.ttl)
+end
+
 local function first_waiter(unit)
   local best, best_score, best_queue
   local function look(selector)
@@ -185,8 +190,7 @@ local function requeue(record)
   call('HSET', P .. 'ticket:' .. ticket, unpack(terms))
   call('SADD', P .. 'waiting:' .. record.coordinator, ticket)
   enqueue(ticket, record.selector, record.score)
-  event('requeued', 'ticket', ticket, 'holder', record.holder, 'caller', record.caller, 'selector', record.selector,
-    'priority', record.priority, 'score', record.score, 'coordinator', record.coordinator, 'ttl', record.ttl)
+  waits('requeued', record)
   local unit = free_unit(record.selector)
   if unit then
     take_from_free(unit)

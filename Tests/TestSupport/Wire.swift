@@ -1,10 +1,9 @@
 import Glibc
 import HTTP
 import Synchronization
-import TestSupport
 
 /// A client's bare socket: what is sent and what comes, byte for byte.
-final class Wire: Sendable {
+package final class Wire: Sendable {
     private let descriptor: Int32
     private let came = Mutex<[UInt8]>([])
     private let ended = Mutex(false)
@@ -14,7 +13,7 @@ final class Wire: Sendable {
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     /// A connection to a port of this machine. A small `receiveBuffer` makes a client that takes little at a time.
-    static func connect(port: Int, receiveBuffer: Int32? = nil) throws -> Wire {
+    package static func connect(port: Int, receiveBuffer: Int32? = nil) throws -> Wire {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
@@ -32,7 +31,7 @@ final class Wire: Sendable {
         return Wire(descriptor)
     }
 
-    static func connect(unixPath: String) throws -> Wire {
+    package static func connect(unixPath: String) throws -> Wire {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -48,10 +47,10 @@ final class Wire: Sendable {
 
     deinit { close() }
 
-    func send(_ text: String) { send(Array(text.utf8)) }
+    package func send(_ text: String) { send(Array(text.utf8)) }
 
     /// Sends all bytes, or as many as a connection that is broken takes.
-    func send(_ bytes: [UInt8]) {
+    package func send(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -61,23 +60,23 @@ final class Wire: Sendable {
     }
 
     /// Sends what the connection takes without waiting; how many bytes that were.
-    func sendWithoutWaiting(_ bytes: [UInt8]) -> Int {
+    package func sendWithoutWaiting(_ bytes: [UInt8]) -> Int {
         bytes.withUnsafeBytes {
             max(0, Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)))
         }
     }
 
     /// Says that nothing more comes from here.
-    func halfClose() { shutdown(descriptor, Int32(SHUT_WR)) }
+    package func halfClose() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Breaks the connection: the server gets an RST.
-    func reset() {
+    package func reset() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
         close()
     }
 
-    func close() {
+    package func close() {
         isClosed.withLock { isClosed in
             if !isClosed { Glibc.close(descriptor) }
             isClosed = true
@@ -85,7 +84,7 @@ final class Wire: Sendable {
     }
 
     /// The server's descriptor of this connection, which lies in the same process; nil when it is not found.
-    var otherEnd: Int32? {
+    package var otherEnd: Int32? {
         guard let mine = Self.port(descriptor, getsockname) else { return nil }
         return (0..<1024).first { $0 != descriptor && Self.port($0, getpeername) == mine }
     }
@@ -102,25 +101,25 @@ final class Wire: Sendable {
     }
 
     /// What has come so far and was not taken.
-    var text: String {
+    package var text: String {
         look()
         return String(decoding: came.withLock { $0 }, as: UTF8.self)
     }
 
     /// Whether the server has closed its side.
-    var hasEnded: Bool {
+    package var hasEnded: Bool {
         look()
         return ended.withLock { $0 }
     }
 
     /// Whether the server has broken the connection in place of closing it, which may cost a client the answer.
-    var wasReset: Bool {
+    package var wasReset: Bool {
         look()
         return broken.withLock { $0 }
     }
 
     /// Bytes that lie unread in the kernel on the server's side.
-    var unreadAtServer: Int {
+    package var unreadAtServer: Int {
         guard let otherEnd else { return 0 }
         var count: Int32 = 0
         _ = withUnsafeMutablePointer(to: &count) { ioctl(otherEnd, UInt(FIONREAD), $0) }
@@ -139,21 +138,21 @@ final class Wire: Sendable {
     }
 
     /// Waits until this has come, the Date lines left out, and takes it.
-    func expect(_ expected: String) async throws {
+    package func expect(_ expected: String) async throws {
         try await eventually("the answer", is: expected) { self.undated.prefix(while: expected) }
         let rest = undated.dropFirst(expected.count)
         came.withLock { $0 = Array(String(rest).utf8) }
     }
 
     /// Waits until this has come and the server has closed its side.
-    func expectLast(_ expected: String) async throws {
+    package func expectLast(_ expected: String) async throws {
         try await eventually("the answer and the end", is: expected + "∎") {
             self.hasEnded ? self.undated + "∎" : self.undated
         }
     }
 
     /// Waits until the server closes its side without another word.
-    func expectEnd() async throws { try await expectLast("") }
+    package func expectEnd() async throws { try await expectLast("") }
 
     private var undated: String {
         var lines = text.components(separatedBy: "\r\n")
@@ -162,8 +161,8 @@ final class Wire: Sendable {
     }
 }
 
-struct WireError: Error, CustomStringConvertible {
-    let description: String
+package struct WireError: Error, CustomStringConvertible {
+    package let description: String
 }
 
 extension String {
