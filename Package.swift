@@ -55,6 +55,7 @@ let package = Package(
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
+        tests("CommandTests", ["leasehold"] + plain + ["TestSupport"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]
