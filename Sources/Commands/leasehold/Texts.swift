@@ -126,6 +126,100 @@ enum Texts {
         "The lease \(visible(lease)) could not be given back: \(visible(why)) It ends by itself when its time is over."
     }
 
+    // MARK: Running programs
+
+    static let leftovers = "The program has ended, what it has started has not; ending that too."
+
+    static func noProgram(_ program: String) -> String {
+        "There is no program \(visible(program)). Check the spelling and PATH; nothing was leased."
+    }
+
+    static func notExecutable(_ program: String) -> String {
+        "\(visible(program)) is no program that this user may run. Check it with: ls -l \(visible(program))"
+    }
+
+    static func cannotStart(_ program: String, _ why: String) -> String {
+        "\(visible(program)) cannot be started: \(visible(why)). The lease was given back."
+    }
+
+    static func elsewhere(_ grant: Grant, _ own: String) -> String {
+        "warning: \(visible(grant.unit)) is on \(visible(grant.host)), and this machine calls itself \(visible(own)). "
+            + "Say --host \(visible(own)) for a unit here, or --anywhere where this is meant."
+    }
+
+    static func agentNotTold(_ socket: String, _ why: String) -> String {
+        "warning: this machine's agent could not be told of the program (\(visible(why))). If leasehold is killed, "
+            + "nothing ends the program. Name the agent's socket with --agent-socket."
+    }
+
+    static func agentRefused(_ why: String) -> String {
+        "warning: this machine's agent does not watch the program: \(visible(why))"
+    }
+
+    static func stopping(_ ttl: Duration) -> String {
+        "Stopped. The lease is not renewed meanwhile and ends in \(Words.span(ttl)) at most, and the program with it."
+    }
+
+    static func ending(_ grace: Duration) -> String {
+        "Ending the program: SIGTERM now, SIGKILL in \(Words.span(grace)) at most."
+    }
+
+    // MARK: The pool
+
+    static let cannotAsk = "There is nobody to ask. Say --yes to act without a question."
+    static let leftAlone = "Nothing was done."
+    static let noHosts = "No host has registered. Start leasehold-agent on each machine with GPUs, or leasehold up."
+    static let streamLost = "The stream was lost; going on behind the last event."
+
+    static func monitorFoot(_ interval: Duration, _ time: String) -> String {
+        "q ends this, space looks now; every \(Words.span(interval)) and at each event. \(time)"
+    }
+
+    static func twoScopes(_ first: String, _ second: String) -> String {
+        "--\(first) and --\(second) exclude each other. Give one of them, or none for the whole pool."
+    }
+
+    static func question(_ kind: Emergency.Kind, _ holders: [String], _ scope: String?) -> String {
+        let whose = holders.isEmpty ? "No lease" : Words.count(Int64(holders.count), "lease")
+        let names = holders.isEmpty ? "" : " (\(Words.list(holders, limit: 5)))"
+        let place = scope.map { "of \(visible($0))" } ?? "of the whole pool"
+        let waiters =
+            switch kind {
+            case .reset: ""
+            case .forceRelease: " and every request that waits there is refused"
+            }
+        return "\(whose) \(place)\(names) will be ended\(waiters). Go on? [y/N] "
+    }
+
+    static func ended(_ answer: JSONObject) -> String {
+        var text = "\(Words.count(answer.integer("released") ?? 0, "lease")) ended"
+        if let ending = answer.integer("ending"), ending > 0 { text += ", \(ending) still being ended by their agents" }
+        if let refused = answer.integer("refused"), refused > 0 {
+            text += ", \(Words.count(refused, "waiting request")) refused"
+        }
+        let hosts = (answer["hosts"]?.object ?? [:]).members.compactMap { host in
+            host.value.integer.map { "\(visible(host.name)): \($0)" }
+        }
+        return text + (hosts.isEmpty ? "." : " (\(hosts.joined(separator: ", "))).")
+    }
+
+    static func cordoned(_ host: String, isOn: Bool) -> String {
+        isOn
+            ? "\(visible(host)) is cordoned: its units are offered to nobody, its leases stand."
+            : "\(visible(host)) is in service again."
+    }
+
+    static func verified(_ lease: String, _ answer: JSONObject) -> String {
+        let holder = answer.text("holder").map { ", held by \(visible($0))" } ?? ""
+        var text = answer.isTrue("current") ? "\(visible(lease)) is current\(holder)." : "\(visible(lease)) is stale."
+        if let age = answer.number("age_ms") {
+            text += " Told by the coordinator, whose copy is \(Words.span(.milliseconds(age))) old."
+        } else if answer.text("source") == "agent" {
+            text += " Told by the unit's agent."
+        }
+        return text
+    }
+
     static func visible(_ text: String) -> String { Words.visible(text) }
 
     static func quoted(_ text: String) -> String {

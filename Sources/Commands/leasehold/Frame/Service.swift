@@ -122,6 +122,11 @@ enum Document {
             }.joined(separator: "\n").utf8)
     }
 
+    /// On one line, escaped likewise.
+    static func line(_ members: JSONObject) -> String {
+        Escaping.visible(String(decoding: JSONValue.object(members).encoded(), as: UTF8.self))
+    }
+
     static func pretty(_ members: JSONObject) -> [UInt8] { pretty(.object(members)) }
 }
 

@@ -27,6 +27,9 @@ struct Surroundings: Sendable {
     /// The size of the terminal that `output` or `error` is; nil where there is none.
     var size: @Sendable () -> Terminal.Size? = { nil }
 
+    /// Tells of keys, on the loop's thread; nil where there is no terminal to press them on.
+    var keys: @Sendable (_ pressed: @escaping @Sendable (UInt8) -> Void) -> TerminalKeys? = { _ in nil }
+
     /// Columns that a table may take: 80 unless a terminal has others.
     var width: Int {
         guard output.isTerminal, let size = size() else { return 80 }
@@ -44,7 +47,8 @@ struct Surroundings: Sendable {
         return Surroundings(
             loop: loop, environment: environment, output: channel(.output), error: channel(.error),
             interruptions: Interruptions(loop: loop), readLine: { Console.readLine() },
-            canAsk: Console.isInputTerminal, size: { Terminal.size })
+            canAsk: Console.isInputTerminal, size: { Terminal.size },
+            keys: { TerminalKeys(loop: loop, onKey: $0) })
     }
 }
 

@@ -8,20 +8,32 @@ actor LeaseKeeper {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     /// Why a lease is over.
-    struct Loss: Equatable, Sendable { let text: String }
+    struct Loss: Equatable, Sendable {
+        let text: String
+        /// How long the unit is nobody else's yet: what is left of a lease that could not be renewed. Unbounded where
+        /// its agent has said that the lease is over, and waits for what it knows to run.
+        let unitIsOurs: Duration
+    }
 
     private let grant: Grant
     private let service: Service
     private let loop: EventLoop
+    private let margin: Duration
     private let warn: @Sendable (String) -> Void
     private var certainUntil: Duration
     private var hasWarned = false
 
-    /// - Parameter warn: Told once when renewals begin to fail.
-    init(_ grant: Grant, service: Service, loop: EventLoop, warn: @escaping @Sendable (String) -> Void) {
+    /// - Parameters:
+    ///   - margin: How long before its certain end a lease counts as lost that cannot be renewed.
+    ///   - warn: Told once when renewals begin to fail.
+    init(
+        _ grant: Grant, service: Service, loop: EventLoop, margin: Duration = .zero,
+        warn: @escaping @Sendable (String) -> Void
+    ) {
         self.grant = grant
         self.service = service
         self.loop = loop
+        self.margin = margin
         self.warn = warn
         certainUntil = grant.certainUntil
     }
@@ -34,12 +46,12 @@ actor LeaseKeeper {
             await loop.sleep(for: pause)
             guard !Task.isCancelled else { return nil }
             let sentAt = loop.now
-            guard sentAt < certainUntil else { return Loss(text: Texts.renewalsFailed(grant.lease)) }
-            switch await renew(sentAt, timeout: min(.seconds(5), certainUntil - sentAt)) {
+            guard sentAt < certainUntil - margin else { return unrenewed() }
+            switch await renew(sentAt, timeout: min(.seconds(5), certainUntil - margin - sentAt)) {
             case .renewed:
                 hasWarned = false
                 pause = interval
-            case .over(let why): return Loss(text: Texts.lost(grant.lease, why))
+            case .over(let why): return over(why)
             case .unknown(let why):
                 guard !Task.isCancelled else { return nil }
                 if !hasWarned {
@@ -47,7 +59,7 @@ actor LeaseKeeper {
                     warn(Texts.renewalFailing(grant.lease, why, left: certainUntil - loop.now))
                 }
                 pause = min(.seconds(1), interval / 4)
-                pause = min(pause, max(.milliseconds(1), certainUntil - loop.now))
+                pause = min(pause, max(.milliseconds(1), certainUntil - margin - loop.now))
             }
         }
     }
@@ -76,11 +88,19 @@ actor LeaseKeeper {
     /// Renews at once, as after having been stopped. Nil when the lease stands or cannot be asked about.
     func renewNow() async -> Loss? {
         let sentAt = loop.now
-        guard sentAt < certainUntil else { return Loss(text: Texts.renewalsFailed(grant.lease)) }
+        guard sentAt < certainUntil else { return unrenewed() }
         guard case .over(let why) = await renew(sentAt, timeout: min(.seconds(5), certainUntil - sentAt)) else {
             return nil
         }
-        return Loss(text: Texts.lost(grant.lease, why))
+        return over(why)
+    }
+
+    private func unrenewed() -> Loss {
+        Loss(text: Texts.renewalsFailed(grant.lease), unitIsOurs: max(.zero, certainUntil - loop.now))
+    }
+
+    private func over(_ why: String) -> Loss {
+        Loss(text: Texts.lost(grant.lease, why), unitIsOurs: .seconds(86_400))
     }
 
     /// Gives the lease back. What went wrong, nil when it is given back or was over.
