@@ -14,6 +14,9 @@ import Settings
 enum Program {
     /// Runs on the calling thread until the command has ended.
     static func run(arguments: [String], environment: [String: String]) -> ExitCode {
+        if let name = arguments.first, case .onOwnLoop(let run)? = CommandTable.command(named: name)?.work {
+            return .code(run(Array(arguments.dropFirst()), environment))
+        }
         let loop: EventLoop
         do throws(LoopError) {
             loop = try EventLoop()
@@ -54,6 +57,9 @@ enum Program {
         default: break
         }
         guard let command = CommandTable.command(named: name) else { throw unknown(name) }
+        guard case .onLoop(let perform) = command.work else {
+            throw Failure(.usage, Texts.runsAlone(name))
+        }
         let reading: OptionTable.Reading
         do throws(SettingsError) {
             reading = try command.table.read(
@@ -68,7 +74,7 @@ enum Program {
         case .version:
             surroundings.output.line("leasehold \(AgentProgram.version)")
             return .done
-        case .settings(let settings): return try await command.perform(Given(settings), surroundings)
+        case .settings(let settings): return try await perform(Given(settings), surroundings)
         }
     }
 

@@ -11,6 +11,8 @@ enum Texts {
         return "\(quoted(word)) is no command.\(hint) See leasehold help."
     }
 
+    static func runsAlone(_ name: String) -> String { "leasehold \(name) cannot be run from within another command." }
+
     static func tooManyWords(_ word: String, _ command: String) -> String {
         "\(quoted(word)) is one word too many for leasehold \(command). See leasehold \(command) --help."
     }

@@ -6,9 +6,17 @@ struct Command: Sendable {
     /// The heading of `leasehold help` under which it stands.
     let group: Group
     let table: OptionTable
-    let perform: @Sendable (Given, Surroundings) async throws(Failure) -> ExitCode
+    let work: Work
+
+    /// What a command does once its options are read, or before that.
+    enum Work: Sendable {
+        case onLoop(@Sendable (Given, Surroundings) async throws(Failure) -> ExitCode)
+        /// Reads its own options and runs a loop of its own; returns its exit code.
+        case onOwnLoop(@Sendable (_ arguments: [String], _ environment: [String: String]) -> Int32)
+    }
 
     enum Group: String, CaseIterable, Sendable {
+        case service = "The service"
         case leases = "Leases"
         case pool = "The pool"
         case emergencies = "Emergencies"
@@ -30,7 +38,18 @@ struct Command: Sendable {
         table = OptionTable(
             program: "leasehold \(name)", summary: summary, operands: operands,
             options: options + (callsService ? ServiceOptions.all : []), examples: examples, notes: notes + [exits])
-        self.perform = perform
+        work = .onLoop(perform)
+    }
+
+    /// A command with a loop of its own.
+    init(
+        _ name: String, _ group: Group, table: OptionTable,
+        run: @escaping @Sendable (_ arguments: [String], _ environment: [String: String]) -> Int32
+    ) {
+        self.name = name
+        self.group = group
+        self.table = table
+        work = .onOwnLoop(run)
     }
 
     /// The first sentence of the summary.
