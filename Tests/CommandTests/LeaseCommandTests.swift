@@ -98,7 +98,7 @@ import Testing
         } _: { scene in
             let ended = await scene.run(["lock", "train", "--hold"])
             #expect(ended.code == 1)
-            #expect(ended.error.contains("is lost: Revoked by ops: update. Stop using the unit."))
+            #expect(ended.error.contains("is lost. Revoked by ops: update."))
             #expect(scene.bodies(of: "/v1/gpu/unlock").isEmpty)
         }
     }

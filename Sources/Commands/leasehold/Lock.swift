@@ -59,21 +59,11 @@ private struct LockRun: Sendable {
     }
 
     func run() async throws(Failure) -> ExitCode {
-        let call = call
-        let outcome = await surroundings.interruptions.cancelling { () -> Result<Grant, Failure> in
-            do throws(Failure) {
-                return .success(try await call.run())
-            } catch {
-                return .failure(error)
-            }
+        let grant: Grant
+        switch try await call.run() {
+        case .granted(let granted): grant = granted
+        case .givenUp(let signal): return .signalled(signal)
         }
-        if let signal = await surroundings.interruptions.first {
-            // The coordinator sees the closed connection and gives the place to the next.
-            if case .success(let grant) = outcome { _ = await LeaseKeeper.release(grant.token, service: service) }
-            surroundings.error.line("leasehold: " + Texts.gaveUp)
-            return .signalled(signal)
-        }
-        let grant = try outcome.get()
         show(grant)
         return holds ? await hold(grant) : .done
     }

@@ -124,19 +124,11 @@ private struct RunCommand: Sendable {
         let own = Environment.hostName
         if !mayLeaveHost, try await isHost(own) { members["host"] = .string(own) }
         let call = LockCall(members, timeout: timeout, service: service, surroundings: surroundings)
-        let outcome = await surroundings.interruptions.cancelling { () -> Result<Grant, Failure> in
-            do throws(Failure) {
-                return .success(try await call.run())
-            } catch {
-                return .failure(error)
-            }
+        let grant: Grant
+        switch try await call.run() {
+        case .granted(let granted): grant = granted
+        case .givenUp(let signal): return .signalled(signal)
         }
-        if let signal = await surroundings.interruptions.first {
-            if case .success(let grant) = outcome { _ = await LeaseKeeper.release(grant.token, service: service) }
-            surroundings.error.line("leasehold: " + Texts.gaveUp)
-            return .signalled(signal)
-        }
-        let grant = try outcome.get()
         guard !isDry else { return await showAndGiveBack(grant) }
         if grant.host != own, !mayLeaveHost { surroundings.error.line("leasehold: " + Texts.elsewhere(grant, own)) }
         return try await HeldProgram(

@@ -28,11 +28,12 @@ struct Check: Equatable, Sendable {
     func lines(width: Int, style: Style) -> String {
         let time = took.map { Words.span($0) } ?? ""
         let head =
-            style(parts.ink, parts.word.padded(7)) + name.padded(16) + style(.faint, time.padded(7, onLeft: true)) + "  "
+            style(parts.ink, parts.word.padded(7)) + name.padded(16) + style(.faint, time.padded(7, onLeft: true))
         let text = Words.wrapped(Words.visible(parts.text), width: width - 32)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         return lines.enumerated().map { index, line in
-            index == 0 ? head + line : String(repeating: " ", count: 32) + line
+            guard index == 0 else { return String(repeating: " ", count: 32) + line }
+            return line.isEmpty ? head : head + "  " + line
         }.joined(separator: "\n")
     }
 

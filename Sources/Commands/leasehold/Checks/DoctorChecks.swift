@@ -135,7 +135,8 @@ struct DoctorChecks: Sendable {
             return .failed(inventory.skipped.isEmpty ? Texts.noManifests : Texts.noDevices)
         }
         let found = Words.list(names, limit: 8)
-        return inventory.devices.allSatisfy { $0.device.kind == .cpu } ? .noted(Texts.onlySoftware(found)) : .passed(found)
+        return inventory.devices.allSatisfy { $0.device.kind == .cpu }
+            ? .noted(Texts.onlySoftware(found)) : .passed(found)
     }
 
     private func permissions() -> Check.Outcome {

@@ -143,12 +143,13 @@ actor HeldProgram {
         isLost = true
         surroundings.error.line("leasehold: " + loss.text)
         guard settings.onLost == .kill else { return }
-        surroundings.error.line("leasehold: " + Texts.ending(settings.grace))
+        let grace = min(settings.grace, loss.unitIsOurs)
+        surroundings.error.line("leasehold: " + Texts.ending(grace))
         child.signal(.terminate)
         ProcessGroup.continue(child.processID)
         let timer = surroundings.loop.timer { [weak child] in child?.signal(.kill) }
         killTimer = timer
-        timer.arm(after: min(settings.grace, loss.unitIsOurs))
+        timer.arm(after: grace)
     }
 
     // MARK: End
@@ -156,7 +157,7 @@ actor HeldProgram {
     /// What the program has left behind in its group uses the GPU still.
     private func endLeftovers(of group: Int32) async {
         guard ProcessGroup.hasLivingMember(group), settings.onLost == .kill else { return }
-        surroundings.error.line("leasehold: " + Texts.leftovers)
+        if !isLost { surroundings.error.line("leasehold: " + Texts.leftovers) }
         ProcessGroup.signal(group, .terminate)
         let end = surroundings.loop.now + min(settings.grace, Self.leftoverGrace)
         while ProcessGroup.hasLivingMember(group) {

@@ -41,7 +41,8 @@ actor LeaseKeeper {
     /// Returns when the lease is over, nil when the task was cancelled first.
     func keep() async -> Loss? {
         let interval = max(grant.ttl / 3, .milliseconds(30))
-        var pause = min(interval, max(.zero, certainUntil - loop.now) / 2)
+        // A grant may come with little left, since it is counted from before it was made.
+        var pause = min(interval, max(.zero, certainUntil - margin - loop.now) / 2)
         while true {
             await loop.sleep(for: pause)
             guard !Task.isCancelled else { return nil }

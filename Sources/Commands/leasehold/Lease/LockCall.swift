@@ -1,6 +1,7 @@
 import EventLoop
 import HTTP
 import JSON
+import Telemetry
 
 /// A lock call that keeps its place: lost connections and coordinators that stop are answered by the same call again.
 struct LockCall: Sendable {
@@ -25,8 +26,40 @@ struct LockCall: Sendable {
         requestID = SecureRandom.randomHex(bytes: 16)
     }
 
-    /// Waits for a unit and shows how the wait goes. Cancelling the task gives the place up.
-    func run() async throws(Failure) -> Grant {
+    /// What came of a wait that did not fail.
+    enum Outcome: Sendable { case granted(Grant), givenUp(Signals.Signal) }
+
+    /// Waits for a unit, until a signal comes, and shows how the wait goes.
+    func run() async throws(Failure) -> Outcome {
+        let result = await surroundings.interruptions.cancelling { () -> Result<Grant, Failure> in
+            do throws(Failure) {
+                return .success(try await wait())
+            } catch {
+                return .failure(error)
+            }
+        }
+        guard let signal = await surroundings.interruptions.first else { return .granted(try result.get()) }
+        if case .success(let grant) = result {
+            _ = await LeaseKeeper.release(grant.token, service: service)
+        } else {
+            await giveUp()
+        }
+        surroundings.error.line("leasehold: " + Texts.gaveUp)
+        return .givenUp(signal)
+    }
+
+    /// A request that has a name keeps its place for some seconds after its connection has closed. Asked again with
+    /// next to no patience it ends at once (with none at all a unit may still be looked for).
+    private func giveUp() async {
+        let body = body(.milliseconds(10))
+        guard let answer = try? await service.call(.post, "/v1/gpu/lock", body, timeout: .seconds(2)),
+            answer.isOK, let token = answer.body.text("token")
+        else { return }
+        _ = await LeaseKeeper.release(Secret(token), service: service)
+    }
+
+    /// Cancelling the task ends the wait, and keeps the place.
+    private func wait() async throws(Failure) -> Grant {
         let progress = WaitProgress(requestID: requestID, service: service, surroundings: surroundings)
         let watching = surroundings.loop.spawn { await progress.follow() }
         let outcome = await attempts(progress)

@@ -76,7 +76,7 @@ actor WaitProgress {
         } else if let blocking = body.objects("blocked_by").first, let holder = blocking.text("holder") {
             text += ", \(Words.visible(holder)) holds \(Words.visible(blocking.text("unit") ?? "it"))"
         }
-        if let expected = body.number("expected_wait_ms") {
+        if let expected = body.number("expected_wait_ms"), expected >= 1000 {
             text += "; about \(Words.span(.milliseconds(expected)))"
         }
         return text + "."
