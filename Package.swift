@@ -55,7 +55,7 @@ let package = Package(
         tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
-        tests("CommandTests", ["leasehold"] + plain + ["TestSupport"]),
+        tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]

@@ -60,9 +60,10 @@ import Testing
         }
     }
 
-    @Test func `a signal while waiting gives the place up`() async throws {
-        try await withScene { (path, _, _) in
-            path == "/v1/gpu/lock" ? nil : (404, [:])
+    @Test func `a signal while waiting gives the place up at once`() async throws {
+        try await withScene { (path, _, count) in
+            guard path == "/v1/gpu/lock" else { return (404, [:]) }
+            return count == 0 ? nil : (503, Sample.error("timeout", "GPU Queue Timeout"))
         } _: { scene in
             async let ended = scene.run(["lock", "train"])
             try await eventually("the lock call is under way") { scene.asked.contains("/v1/gpu/lock") }
@@ -70,6 +71,10 @@ import Testing
             let code = await ended
             #expect(code.code == 130)
             #expect(code.error.contains("Given up"))
+            // A named request outlives its connection for a while, so it is asked again without patience.
+            let bodies = scene.bodies(of: "/v1/gpu/lock")
+            #expect(bodies.count == 2 && bodies[0].text("request_id") == bodies[1].text("request_id"))
+            #expect(bodies[1].number("timeout") == 0.01)
         }
     }
 

@@ -20,7 +20,13 @@ final class Scene: Sendable {
     let written = Mutex((output: "", error: ""))
     let requests = Mutex<[(path: String, body: JSONObject)]>([])
     let interruptions: Interruptions
-    private let port = Mutex<Int?>(nil)
+    private let listening = Mutex<Int?>(nil)
+    private let authorizations = Mutex<[String]>([])
+
+    /// Of the service; one where nobody listens where there is none.
+    var port: Int { listening.withLock { $0 } ?? 9 }
+    /// The headers that said who calls.
+    var tokens: [String] { authorizations.withLock { $0 } }
 
     init(loop: EventLoop) {
         self.loop = loop
@@ -36,6 +42,9 @@ final class Scene: Sendable {
             let server = HTTPServer(loop: self.loop, log: .silent) { request, exchange in
                 let body = (try? JSONParser.parse(request.body))?.object ?? [:]
                 self.requests.withLock { $0.append((request.path, body)) }
+                if let token = request.headers["Authorization"] {
+                    self.authorizations.withLock { $0.append(token) }
+                }
                 let count = counts.withLock { counts in
                     defer { counts[request.path, default: 0] += 1 }
                     return counts[request.path, default: 0]
@@ -48,7 +57,7 @@ final class Scene: Sendable {
                 exchange.respond(HTTPResponse(status: status, json: JSONValue.object(answer).encoded()))
             }
             let port = try server.listen(host: "127.0.0.1", port: 0)
-            self.port.withLock { $0 = port }
+            self.listening.withLock { $0 = port }
             return server
         }
     }
@@ -58,7 +67,7 @@ final class Scene: Sendable {
     ) -> Surroundings {
         var environment = environment
         if environment["LEASEHOLD_URL"] == nil {
-            environment["LEASEHOLD_URL"] = "http://127.0.0.1:\(port.withLock { $0 } ?? 9)"
+            environment["LEASEHOLD_URL"] = "http://127.0.0.1:\(port)"
         }
         let lines = Mutex(input ?? [])
         return Surroundings(

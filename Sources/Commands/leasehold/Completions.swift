@@ -2,7 +2,7 @@ import Settings
 
 extension Command {
     static let completions = Command(
-        "completions", .shell, "Print what lets a shell complete commands and options.", operands: "bash|zsh|fish",
+        "completions", .shell, "Prints what lets a shell complete commands and options.", operands: "bash|zsh|fish",
         callsService: false,
         examples: [
             "source <(leasehold completions bash)": "In ~/.bashrc.",
@@ -24,7 +24,19 @@ extension Command {
 /// The scripts, made from the tables of options.
 enum Completions {
     private static func flags(of command: Command) -> [OptionEntry] {
-        command.table.options.filter { $0.places.contains(.flag) }
+        var names: Set<String> = []
+        return ([command.table] + command.actions).flatMap(\.options).filter {
+            $0.places.contains(.flag) && names.insert($0.name).inserted
+        }
+    }
+
+    /// The words that may stand behind a command.
+    private static func words(of command: Command) -> [String] {
+        switch command.name {
+        case "help": CommandTable.all.map(\.name)
+        case "completions": ["bash", "zsh", "fish"]
+        default: command.actions.compactMap { $0.program.split(separator: " ").last.map(String.init) }
+        }
     }
 
     /// The words that an option takes, where they are few.
@@ -75,9 +87,7 @@ enum Completions {
 
             """
         for command in CommandTable.all {
-            var words = flags(of: command).map(\.flag) + ["--help"]
-            if command.name == "help" { words += CommandTable.all.map(\.name) }
-            if command.name == "completions" { words += ["bash", "zsh", "fish"] }
+            let words = flags(of: command).map(\.flag) + ["--help"] + words(of: command)
             text +=
                 "        \(command.name)) COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$word\")) ;;\n"
         }
@@ -115,12 +125,9 @@ enum Completions {
             text += "        \(command.name)) _arguments"
             for option in flags(of: command) { text += " \\\n            '\(zshArgument(option))'" }
             text += " \\\n            '--help[Show all about this command]'"
-            switch command.name {
-            case "run": text += " \\\n            '*::program:_normal'"
-            case "help": text += " \\\n            ':command:(\(CommandTable.all.map(\.name).joined(separator: " ")))'"
-            case "completions": text += " \\\n            ':shell:(bash zsh fish)'"
-            default: break
-            }
+            let words = words(of: command)
+            if !words.isEmpty { text += " \\\n            ':word:(\(words.joined(separator: " ")))'" }
+            if command.name == "run" { text += " \\\n            '*::program:_normal'" }
             text += " ;;\n"
         }
         return text + """
@@ -156,9 +163,12 @@ enum Completions {
                 text += line + " -d '\(fishQuoted(option.help))'\n"
             }
         }
-        text += "complete -c leasehold -n '__fish_seen_subcommand_from completions' -a 'bash zsh fish'\n"
-        return text + "complete -c leasehold -n '__fish_seen_subcommand_from help' -a "
-            + "'\(CommandTable.all.map(\.name).joined(separator: " "))'\n"
+        for command in CommandTable.all {
+            let words = words(of: command).joined(separator: " ")
+            guard !words.isEmpty else { continue }
+            text += "complete -c leasehold -n '__fish_seen_subcommand_from \(command.name)' -a '\(words)'\n"
+        }
+        return text
     }
 
     /// For single quotes of zsh, within which a colon separates.

@@ -4,8 +4,8 @@ import Settings
 extension Command {
     static let doctor = Command(
         "doctor", .checks,
-        "Look for the usual faults of this machine: service, Redis, Vulkan, permissions, container, clock; "
-            + "and say how to mend each.",
+        "Looks for the usual faults of this machine: service, Redis, Vulkan, permissions, container, clock; "
+            + "and says how to mend each.",
         options: [
             DoctorOptions.redis.entry, ProbeOptions.timeout.entry, ProbeOptions.program.entry,
             RunOptions.agentSocket.entry,

@@ -6,7 +6,7 @@ import Telemetry
 
 extension Command {
     static let events = Command(
-        "events", .pool, "Follow what happens in the pool: until a signal ends it.",
+        "events", .pool, "Follows what happens in the pool, until a signal ends it.",
         options: [EventOptions.types.entry, EventOptions.after.entry],
         examples: [
             "leasehold events": "One line an event, from now on.",

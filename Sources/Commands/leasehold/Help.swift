@@ -2,7 +2,7 @@ import Agent
 
 extension Command {
     static let help = Command(
-        "help", .shell, "Show all commands, or all about one of them.", operands: "[COMMAND]", callsService: false,
+        "help", .shell, "Shows all commands, or all about one of them.", operands: "[COMMAND]", callsService: false,
         examples: ["leasehold help lock": "The same as leasehold lock --help."]
     ) { (given, surroundings) throws(Failure) in
         guard let name = try given.operand(of: "help") else {
@@ -15,7 +15,7 @@ extension Command {
     }
 
     static let version = Command(
-        "version", .shell, "Show the version.", callsService: false, examples: ["leasehold version": "The version."]
+        "version", .shell, "Shows the version.", callsService: false, examples: ["leasehold version": "The version."]
     ) { (_, surroundings) throws(Failure) in
         surroundings.output.line("leasehold \(AgentProgram.version)")
         return .done

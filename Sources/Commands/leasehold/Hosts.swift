@@ -3,7 +3,7 @@ import Settings
 
 extension Command {
     static let hosts = Command(
-        "hosts", .pool, "List the hosts: whether they are heard of, their GPUs and labels.",
+        "hosts", .pool, "Lists the hosts: whether they are heard of, their GPUs and labels.",
         examples: ["leasehold hosts": "One line a host."]
     ) { (given, surroundings) throws(Failure) in
         let body = try await Service.of(given, surroundings).demand(.get, "/v1/gpu/status")
@@ -51,13 +51,13 @@ extension Command {
     }
 
     static let cordon = Command(
-        "cordon", .pool, "Offer the units of a host to nobody any more: its leases stand.", operands: "HOST",
+        "cordon", .pool, "Offers the units of a host to nobody any more: its leases stand.", operands: "HOST",
         options: [CordonOptions.reason.entry],
         examples: ["leasehold cordon node1 --reason \"new fan\"": "Lets node1 run empty."]
     ) { (given, surroundings) throws(Failure) in try await setCordon(true, "cordon", given, surroundings) }
 
     static let uncordon = Command(
-        "uncordon", .pool, "Offer the units of a host again.", operands: "HOST",
+        "uncordon", .pool, "Offers the units of a host again.", operands: "HOST",
         options: [CordonOptions.reason.entry], examples: ["leasehold uncordon node1": "Takes node1 back into service."]
     ) { (given, surroundings) throws(Failure) in try await setCordon(false, "uncordon", given, surroundings) }
 

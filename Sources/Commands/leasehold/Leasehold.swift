@@ -33,7 +33,11 @@ enum Program {
 
     /// Performs what the arguments ask for, and tells on the error stream what went wrong.
     static func perform(_ arguments: [String], _ surroundings: Surroundings) async -> ExitCode {
-        let words = inPresentForm(arguments)
+        var words = inPresentForm(arguments)
+        // Scripts that called the former flags had nobody to ask either.
+        if words != arguments, !surroundings.canAsk, words.first == "reset" || words.first == "force-release" {
+            words.append("--yes")
+        }
         do throws(Failure) {
             return try await perform(words, in: surroundings)
         } catch {

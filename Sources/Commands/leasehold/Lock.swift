@@ -6,7 +6,7 @@ import Settings
 extension Command {
     static let lock = Command(
         "lock", .leases,
-        "Take a lease: wait until a GPU is granted and print its token. "
+        "Takes a lease: waits until a GPU is granted and prints its token. "
             + "The token alone goes to standard output, everything for people to the error stream.",
         operands: "ID",
         options: [LockOptions.id.entry, LockOptions.ttl.entry, LockOptions.hold.entry] + LeaseOptions.selecting,

@@ -7,7 +7,7 @@ import Telemetry
 extension Command {
     static let monitor = Command(
         "monitor", .pool,
-        "Watch the pool: on a terminal a screen that follows what happens, elsewhere a table now and then.",
+        "Watches the pool: on a terminal a screen that follows what happens, elsewhere a table now and then.",
         options: [MonitorOptions.interval.entry, MonitorOptions.count.entry],
         examples: [
             "leasehold monitor": "Who holds what, how busy it is and who waits; q ends it.",

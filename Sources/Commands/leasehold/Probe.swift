@@ -5,7 +5,8 @@ import Telemetry
 
 extension Command {
     static let probe = Command(
-        "probe", .checks, "Show the GPUs of this machine as an agent sees them, and why others are passed over.",
+        "probe", .checks,
+        "Shows this machine's GPUs as an agent sees them: those it takes, and why others are passed over.",
         options: [
             ProbeOptions.includeCPU.entry, ProbeOptions.timeout.entry, ProbeOptions.program.entry,
             ProbeOptions.json.entry,

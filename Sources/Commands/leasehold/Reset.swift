@@ -3,7 +3,7 @@ import Settings
 
 extension Command {
     static let reset = Command(
-        "reset", .emergencies, "End the leases of a scope; whoever waits is served next.",
+        "reset", .emergencies, "Ends the leases of a scope; whoever waits is served next.",
         options: ScopeOptions.all,
         examples: [
             "leasehold reset --unit node1/0 --reason \"driver update\"": "One unit, after a question.",
@@ -14,7 +14,7 @@ extension Command {
     }
 
     static let forceRelease = Command(
-        "force-release", .emergencies, "End the leases of a scope and send everybody away who waits in it.",
+        "force-release", .emergencies, "Ends the leases of a scope and sends away who waits in it.",
         options: ScopeOptions.all,
         examples: [
             "leasehold force-release": "The whole pool, after a question.",

@@ -7,7 +7,7 @@ import Settings
 extension Command {
     static let run = Command(
         "run", .leases,
-        "Run a program under a lease: wait for a GPU, start the program on it, give it back at the end.",
+        "Runs a program under a lease: waits for a GPU, starts the program on it, gives it back at the end.",
         operands: "[--] COMMAND [ARGUMENT...]",
         options: RunOptions.own + LeaseOptions.selecting,
         examples: [

@@ -4,7 +4,7 @@ import Settings
 extension Command {
     static let selftest = Command(
         "selftest", .checks,
-        "Check a running service from outside: what it answers, and that a lease can be taken, renewed and given back.",
+        "Checks a running service from outside: what it answers, and that a lease can be taken, renewed and given back.",
         examples: [
             "leasehold selftest --url http://gpu-host:8080": "Ends with 1 and says what is wrong, if anything is."
         ],

@@ -3,7 +3,7 @@ import Settings
 
 extension Command {
     static let status = Command(
-        "status", .pool, "Show the pool: its GPUs, who holds them and who waits.",
+        "status", .pool, "Shows the pool: its GPUs, who holds them and who waits.",
         options: [StatusOptions.brief.entry],
         examples: [
             "leasehold status": "The pool as a table.",

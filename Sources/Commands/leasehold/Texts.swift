@@ -148,7 +148,7 @@ enum Texts {
             + "Say --host \(visible(own)) for a unit here, or --anywhere where this is meant."
     }
 
-    static func agentNotTold(_ socket: String, _ why: String) -> String {
+    static func agentNotTold(_ why: String) -> String {
         "warning: this machine's agent could not be told of the program (\(visible(why))). If leasehold is killed, "
             + "nothing ends the program. Name the agent's socket with --agent-socket."
     }

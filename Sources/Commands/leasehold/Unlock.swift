@@ -4,7 +4,7 @@ import Settings
 
 extension Command {
     static let unlock = Command(
-        "unlock", .leases, "Give a lease back, by its token or by its holder.", operands: "[TOKEN | -]",
+        "unlock", .leases, "Gives a lease back, by its token or by its holder.", operands: "[TOKEN | -]",
         options: [LeaseTokenOptions.variable.entry, LeaseTokenOptions.id.entry, LeaseTokenOptions.kind.entry],
         examples: [
             "leasehold unlock": "The lease whose token is in LEASEHOLD_LEASE_TOKEN.",
@@ -33,7 +33,7 @@ extension Command {
     }
 
     static let renew = Command(
-        "renew", .leases, "Renew a lease and tell how long it stands from now.", operands: "[TOKEN | -]",
+        "renew", .leases, "Renews a lease and tells how long it stands from now.", operands: "[TOKEN | -]",
         options: [LeaseTokenOptions.variable.entry],
         examples: ["leasehold renew": "The lease whose token is in LEASEHOLD_LEASE_TOKEN."]
     ) { (given, surroundings) throws(Failure) in

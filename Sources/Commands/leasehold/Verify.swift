@@ -6,7 +6,7 @@ import Settings
 
 extension Command {
     static let verify = Command(
-        "verify", .leases, "Ask whether a fencing token is the present one of its unit.",
+        "verify", .leases, "Asks whether a fencing token is the present one of its unit.",
         operands: "LEASE | UNIT FENCING-TOKEN", options: [VerifyOptions.agentSocket.entry],
         examples: [
             "leasehold verify node1/0#1764000000000000":

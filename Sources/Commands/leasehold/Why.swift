@@ -2,7 +2,7 @@ import JSON
 
 extension Command {
     static let why = Command(
-        "why", .leases, "Tell why a request is still waiting: its place, who is ahead and what blocks it.",
+        "why", .leases, "Tells why a request is still waiting: its place, who is ahead and what blocks it.",
         operands: "REQUEST-ID",
         examples: ["leasehold why 5b1f": "Where the request stands that was made with this request_id."]
     ) { (given, surroundings) throws(Failure) in

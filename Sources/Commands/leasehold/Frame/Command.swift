@@ -6,6 +6,8 @@ struct Command: Sendable {
     /// The heading of `leasehold help` under which it stands.
     let group: Group
     let table: OptionTable
+    /// What it can be told behind a further word, such as `create`.
+    let actions: [OptionTable]
     let work: Work
 
     /// What a command does once its options are read, or before that.
@@ -38,17 +40,19 @@ struct Command: Sendable {
         table = OptionTable(
             program: "leasehold \(name)", summary: summary, operands: operands,
             options: options + (callsService ? ServiceOptions.all : []), examples: examples, notes: notes + [exits])
+        actions = []
         work = .onLoop(perform)
     }
 
     /// A command with a loop of its own.
     init(
-        _ name: String, _ group: Group, table: OptionTable,
+        _ name: String, _ group: Group, table: OptionTable, actions: [OptionTable] = [],
         run: @escaping @Sendable (_ arguments: [String], _ environment: [String: String]) -> Int32
     ) {
         self.name = name
         self.group = group
         self.table = table
+        self.actions = actions
         work = .onOwnLoop(run)
     }
 

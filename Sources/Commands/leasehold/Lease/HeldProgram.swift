@@ -120,7 +120,7 @@ actor HeldProgram {
             surroundings.error.line("leasehold: " + Texts.agentRefused(message))
         } catch {
             guard error.kind != .cancelled, child?.isRunning == true else { return }
-            surroundings.error.line("leasehold: " + Texts.agentNotTold(settings.agentSocket, error.message))
+            surroundings.error.line("leasehold: " + Texts.agentNotTold(error.message))
         }
     }
 
