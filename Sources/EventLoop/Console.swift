@@ -8,8 +8,10 @@ package enum Console {
         case error = 2
     }
 
-    /// Writes all of `text`; a closed or full stream swallows the rest, since there is nobody to tell.
-    package static func write(_ text: String, to stream: Stream = .output) {
+    /// Writes all of `text`; a closed or full stream swallows the rest, since there is nobody to tell. False when nobody
+    /// reads the stream any more.
+    @discardableResult
+    package static func write(_ text: String, to stream: Stream = .output) -> Bool {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Glibc.write(stream.rawValue, $0.baseAddress, $0.count) }
@@ -17,11 +19,12 @@ package enum Console {
                 bytes = bytes.dropFirst(written)
             } else if errno == EAGAIN {
                 var poll = pollfd(fd: stream.rawValue, events: Int16(POLLOUT), revents: 0)
-                guard Glibc.poll(&poll, 1, 1000) > 0 else { return }
+                guard Glibc.poll(&poll, 1, 1000) > 0 else { return true }
             } else if errno != EINTR {
-                return
+                return errno != EPIPE
             }
         }
+        return true
     }
 
     /// Whether a person's terminal is at the other end.

@@ -178,3 +178,58 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
         }
     }
 }
+
+@Suite struct `Commands while the service fails` {
+    private static func start(_ words: [String], _ scene: Scene) async throws -> ChildProcess {
+        let programs = Files.directory(of: Environment.executablePath ?? "")
+        return try await scene.loop.run {
+            var command = ChildCommand(["\(programs)/\(words[0])"] + words.dropFirst())
+            command.diesWithParent = .kill
+            return try ChildProcess.start(command, deadline: .seconds(120), on: scene.loop)
+        }
+    }
+
+    private static func kill(_ child: ChildProcess, _ scene: Scene) async throws {
+        try await scene.loop.run { child.signal(.kill) }
+        _ = await child.finish()
+    }
+
+    @Test func `a wait, a renewed lease and a stream of events outlive their coordinator`() async throws {
+        try await withRedis { redis in
+            let scene = Scene(loop: redis.loop)
+            let socket = "\(redis.directory)/c.sock"
+            let variables = ["LEASEHOLD_URL": "unix://\(socket)"]
+            let store = ["--redis", redis.endpoint.description]
+            let agent = try await Self.start(
+                ["leasehold-agent", "--host-id", "node1", "--simulate", "1", "--first-join", "--state-dir"]
+                    + ["\(redis.directory)/agent"] + store, scene)
+            let coordinator = ["leasehold-coordinator", "--listen", "unix:\(socket)"] + store
+            let first = try await Self.start(coordinator, scene)
+            try await eventually("the service has its GPU", within: .seconds(30)) {
+                await scene.run(["status"], variables).output.contains("1 of 1 GPU free")
+            }
+            let holder = Scene(loop: redis.loop)
+            async let holding = holder.run(["lock", "a", "--hold", "--ttl", "10"], variables)
+            try await eventually("a holds") { !holder.output.isEmpty }
+            let watcher = Scene(loop: redis.loop)
+            async let watching = watcher.run(["events", "--after", "0", "--type", "granted,queued"], variables)
+            let waiter = Scene(loop: redis.loop)
+            async let waiting = waiter.run(["lock", "b"], variables)
+            try await eventually("b waits") { watcher.output.contains("queued         holder=b") }
+
+            try await Self.kill(first, scene)
+            let second = try await Self.start(coordinator, scene)
+            try await eventually("both go on") {
+                await scene.run(["status", "--brief"], variables).output.contains("Waiting: b")
+            }
+            await holder.interruptions.heard(.interrupt)
+            #expect(await holding.code == 0, "\(holder.error)")
+            #expect(await waiting.code == 0, "\(waiter.error)")
+            try await eventually("the grant is told") { watcher.output.contains("granted        holder=b") }
+            await watcher.interruptions.heard(.interrupt)
+            _ = await watching
+            try await Self.kill(second, scene)
+            try await Self.kill(agent, scene)
+        }
+    }
+}

@@ -42,7 +42,10 @@ struct Surroundings: Sendable {
         func channel(_ stream: Console.Stream) -> Channel {
             let isTerminal = Console.isTerminal(stream)
             return Channel(
-                write: { Console.write($0, to: stream) }, isTerminal: isTerminal, hasColours: isTerminal && mayColour)
+                write: { text in
+                    // As in `leasehold events | head`: other programs die of SIGPIPE then.
+                    if !Console.write(text, to: stream), stream == .output { Environment.exit(128 + 13) }
+                }, isTerminal: isTerminal, hasColours: isTerminal && mayColour)
         }
         return Surroundings(
             loop: loop, environment: environment, output: channel(.output), error: channel(.error),
