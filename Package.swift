@@ -58,6 +58,7 @@ let package = Package(
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
+        tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]), tests("HouseTests", []),
     ],
     swiftLanguageModes: [.v6]

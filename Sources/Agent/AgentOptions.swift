@@ -125,7 +125,8 @@ package struct AgentOptions: Sendable {
         return text
     }
 
-    static func stateDirectory(_ environment: [String: String]) -> String {
+    /// Where an agent keeps its state when it is not told.
+    package static func stateDirectory(_ environment: [String: String]) -> String {
         // systemd names the directory that it made.
         if let given = environment["STATE_DIRECTORY"]?.split(separator: ":").first { return String(given) }
         if Environment.userID == 0 { return "/var/lib/leasehold/agent" }

@@ -103,7 +103,7 @@ struct ProcessWatch {
         // Without its leader the group may consist of dead processes that nobody has reaped, which still take signals.
         if case .running = entry.stage, entry.searchAt > now { return true }
         entries[lease]?.searchAt = now + Self.searchPause
-        return Self.hasLivingMember(entry.process.group)
+        return ProcessGroup.hasLivingMember(entry.process.group)
     }
 
     /// False where the group is gone or its number is used again.
@@ -111,13 +111,5 @@ struct ProcessWatch {
         guard ProcessGroup.isAlive(process.group) else { return false }
         guard let start = ProcessGroup.startTicks(ofProcess: process.group) else { return true }
         return start == process.startTicks
-    }
-
-    private static func hasLivingMember(_ group: Int32) -> Bool {
-        // Where the processes cannot be seen, what takes signals counts as alive.
-        guard let names = try? Files.list("/proc") else { return true }
-        return names.lazy.compactMap { Int32($0) }.contains { process in
-            ProcessGroup.of(process) == group && ProcessGroup.startTicks(ofProcess: process) != nil
-        }
     }
 }

@@ -31,6 +31,7 @@
 #include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -40,6 +41,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,14 +57,42 @@ static inline int shim_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int shim_ending_signal(int status) { return WTERMSIG(status); }
 static inline void shim_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int shim_close_on_exec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
-// Swift's Glibc module hides these two GNU additions of <spawn.h>.
+// Swift's Glibc module hides these GNU additions of <spawn.h>.
 int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int lowest);
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+int posix_spawn_file_actions_addtcsetpgrp_np(posix_spawn_file_actions_t *actions, int terminal);
+static inline int shim_spawn_into_foreground(posix_spawn_file_actions_t *actions, int terminal) {
+    return posix_spawn_file_actions_addtcsetpgrp_np(actions, terminal);
+}
 static inline int shim_spawn_close_from(posix_spawn_file_actions_t *actions, int lowest) {
     return posix_spawn_file_actions_addclosefrom_np(actions, lowest);
 }
 static inline int shim_spawn_change_directory(posix_spawn_file_actions_t *actions, const char *path) {
     return posix_spawn_file_actions_addchdir_np(actions, path);
+}
+static inline int shim_terminal_size(int fd, int *columns, int *rows) {
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0) return -1;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
+}
+static inline void shim_disable_suspend_key(struct termios *settings) { settings->c_cc[VSUSP] = _POSIX_VDISABLE; }
+/// Makes a group the one that the terminal listens to, also where this process is not of the present one.
+static inline int shim_set_foreground(int terminal, pid_t group) {
+    sigset_t output, former;
+    sigemptyset(&output);
+    sigaddset(&output, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &output, &former);
+    int result = tcsetpgrp(terminal, group);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    return result;
+}
+/// Whether a child has stopped since this was asked last; its end is left to waitpid.
+static inline int shim_has_stopped(pid_t child) {
+    siginfo_t info;
+    info.si_pid = 0;
+    return waitid(P_PID, (id_t)child, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid == child;
 }
 // Macros over enumerations and casts.
 static inline uint64_t shim_tls_options(void) { return SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF; }

@@ -28,6 +28,15 @@ package struct ChildCommand: Sendable {
         case own
         /// That of this process, as a program in a terminal's foreground needs it.
         case parents
+        /// A new one that the terminal at this descriptor listens to from the child's first moment on.
+        case ownInForeground(terminal: Int32)
+
+        var isOwn: Bool {
+            switch self {
+            case .own, .ownInForeground: true
+            case .parents: false
+            }
+        }
     }
 
     /// The program, looked up in PATH unless it has a slash, and what follows it.

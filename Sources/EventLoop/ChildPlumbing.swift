@@ -84,6 +84,7 @@ struct Plumbing {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
+        if case .ownInForeground(let terminal) = command.group { shim_spawn_into_foreground(&actions, terminal) }
         for (descriptor, end) in childEnds.enumerated() {
             if let end { posix_spawn_file_actions_adddup2(&actions, end, Int32(descriptor)) }
         }
@@ -116,7 +117,7 @@ struct Plumbing {
         sigfillset(&all)
         posix_spawnattr_setsigdefault(&attributes, &all)
         var flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
-        if case .own = group {
+        if group.isOwn {
             flags |= POSIX_SPAWN_SETPGROUP
             posix_spawnattr_setpgroup(&attributes, 0)
         }

@@ -56,7 +56,7 @@ package final class ChildProcess: @unchecked Sendable {
     private init(processID: Int32, command: ChildCommand, loop: EventLoop) {
         self.processID = processID
         self.loop = loop
-        if case .own = command.group { hasOwnGroup = true } else { hasOwnGroup = false }
+        hasOwnGroup = command.group.isOwn
     }
 
     /// Waits for the end; any number of callers may.

@@ -121,6 +121,17 @@ package enum Files {
     /// Whether this process may run the file at this path.
     package static func isExecutable(_ path: String) -> Bool { !isDirectory(path) && access(path, X_OK) == 0 }
 
+    /// Whether this process may read and write what is at this path.
+    package static func isReadableAndWritable(_ path: String) -> Bool { access(path, R_OK | W_OK) == 0 }
+
+    /// The permission bits of what is at this path, such as `0o600`, and the group it belongs to; nil where there is
+    /// nothing.
+    package static func permissions(_ path: String) -> (mode: UInt32, group: UInt32)? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return (status.st_mode & 0o7777, status.st_gid)
+    }
+
     /// The part before the last slash; `.` for a bare name, `/` for the root.
     package static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }

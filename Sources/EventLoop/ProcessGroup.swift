@@ -9,8 +9,19 @@ package enum ProcessGroup {
         group > 1 && kill(-group, signal.rawValue) == 0
     }
 
+    /// Lets a stopped group go on, so that it can hear the signals sent to it.
+    package static func `continue`(_ group: Int32) { if group > 1 { kill(-group, SIGCONT) } }
+
     /// Whether any process of the group is left; one that has ended and waits to be reaped still counts.
     package static func isAlive(_ group: Int32) -> Bool { group > 1 && (kill(-group, 0) == 0 || errno == EPERM) }
+
+    /// Whether any process of the group is left that has not ended. Walks all processes of the host.
+    package static func hasLivingMember(_ group: Int32) -> Bool {
+        guard isAlive(group) else { return false }
+        // Where the processes cannot be seen, what takes signals counts as alive.
+        guard let names = try? Files.list("/proc") else { return true }
+        return names.lazy.compactMap { Int32($0) }.contains { of($0) == group && startTicks(ofProcess: $0) != nil }
+    }
 
     /// The group of a process, nil when there is no such process.
     package static func of(_ process: Int32) -> Int32? {

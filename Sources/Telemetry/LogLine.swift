@@ -65,7 +65,17 @@ struct LogLine {
 }
 
 /// Text as a JSON string that no terminal obeys.
-enum Escaping {
+package enum Escaping {
+    /// `text` without quotes, with everything that steers a terminal or deceives a reader written as `\uXXXX`.
+    package static func visible(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: mayDeceive) else { return text }
+        var line = ""
+        for scalar in text.unicodeScalars {
+            if mayDeceive(scalar) { appendCode(scalar, to: &line) } else { line.unicodeScalars.append(scalar) }
+        }
+        return line
+    }
+
     /// Appends `text` in quotes, cut after `limit` characters with an ellipsis.
     ///
     /// Beyond what JSON asks for, everything that moves the cursor, changes the direction of writing or is invisible is

@@ -14,6 +14,17 @@ import Testing
         }
     }
 
+    @Test func `permissions are told, and whether they let this process in`() throws {
+        try withDirectory { directory in
+            let path = "\(directory)/token"
+            try Files.replace(path, with: [], mode: 0o600)
+            #expect(Files.permissions(path)?.mode == 0o600)
+            #expect(Files.isReadableAndWritable(path))
+            #expect(Files.permissions("\(directory)/none") == nil)
+            #expect(!Files.isReadableAndWritable("\(directory)/none"))
+        }
+    }
+
     @Test func `a file above the limit is refused`() throws {
         try withDirectory { directory in
             try Files.replace("\(directory)/big", with: [UInt8](repeating: 1, count: 100))

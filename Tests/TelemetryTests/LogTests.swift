@@ -98,6 +98,11 @@ private final class Lines: Sendable {
         #expect(try #require(lines.all.first).count < 3000)
     }
 
+    @Test func `names are shown without what would steer a terminal`() {
+        #expect(Escaping.visible("Root-Mic \u{1F3A4} \u{540D}") == "Root-Mic \u{1F3A4} \u{540D}")
+        #expect(Escaping.visible("a\u{1B}[2J\u{202E}b\n\u{9B}") == "a\\u001b[2J\\u202eb\\u000a\\u009b")
+    }
+
     @Test(arguments: [
         (0, "1970-01-01T00:00:00.000Z"), (951_782_400, "2000-02-29T00:00:00.000Z"),
         (1_709_251_199, "2024-02-29T23:59:59.000Z"), (4_107_542_400, "2100-03-01T00:00:00.000Z"),

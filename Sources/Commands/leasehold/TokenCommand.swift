@@ -63,17 +63,17 @@ struct TokenCommand {
     private static let id = Option.text(
         "id", "ID", help: "Revoke only the token with this id, which list tells.", places: .flag)
 
-    private static let createTable = OptionTable(
+    static let createTable = OptionTable(
         program: "leasehold token create", summary: "Makes a token and shows it once; the file gets its hash.",
         operands: "NAME", options: [roles.entry, prefix.entry, pool.entry, another.entry, file.entry],
         examples: [
             "leasehold token create ci --role client --prefix ci-": "A token that locks under ids such as ci-17."
         ],
         notes: ["The name is what leases and events record. The token goes to standard output, all else to the other."])
-    private static let listTable = OptionTable(
+    static let listTable = OptionTable(
         program: "leasehold token list", summary: "Shows whose tokens there are and what they allow; no token.",
         options: [file.entry])
-    private static let revokeTable = OptionTable(
+    static let revokeTable = OptionTable(
         program: "leasehold token revoke", summary: "Takes the tokens of a name out of the file. Its leases stand.",
         operands: "NAME", options: [id.entry, file.entry])
 
