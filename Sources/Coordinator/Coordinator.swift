@@ -379,8 +379,13 @@ package actor Coordinator {
                 log.warning("ask_failed", ["ticket": .text(ask.ticket.text), "error": .text(error.message)])
                 answer = .failed
             }
-            await self.feed(.askAnswered(reference, answer))
+            await self.asked(request, reference, answer)
         }
+    }
+
+    private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
+        if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
+        feed(.askAnswered(reference, answer))
     }
 
     private func answerAgain(_ ticket: TicketID, _ hash: TokenHash, _ nonce: String) {

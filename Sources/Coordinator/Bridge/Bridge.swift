@@ -20,7 +20,10 @@ struct LockCall {
     var call: BridgeCall
     var terms: LockReplies.Call
     var ticket: TicketID
+    var selector: Selector
     var began: BootInstant
+    /// Nil before it is queued.
+    var score: Int64?
 }
 
 /// HTTP to typed commands and back: each call is judged, read, done and answered here.

@@ -22,7 +22,8 @@ extension Coordinator {
         let terms = LockReplies.Call(
             holder: command.holder, kind: command.selector.kind, requestID: command.requestID,
             priority: command.priority, place: command.selector.scope)
-        lockCalls[request.call] = LockCall(call: call, terms: terms, ticket: request.ticket, began: now)
+        lockCalls[request.call] = LockCall(
+            call: call, terms: terms, ticket: request.ticket, selector: request.selector, began: now)
         call.exchange.onClientGone = {
             guard self.lockCalls.removeValue(forKey: request.call) != nil else { return }
             self.limits.endWait(caller)
@@ -75,7 +76,11 @@ extension Coordinator {
                 self.feed(isDelivered ? .delivered(call) : .undelivered(call))
             }
         case .timedOut:
-            reply = LockReplies.reply(to: outcome, waiting.terms, position: mirror.position(of: waiting.ticket))
+            // A call that does not wait is answered before the stream tells of it.
+            let position =
+                mirror.position(of: waiting.ticket)
+                ?? waiting.score.map { mirror.position(of: waiting.selector, score: $0) }
+            reply = LockReplies.reply(to: outcome, waiting.terms, position: position)
         case .forceReleased, .shuttingDown, .moved, .replaced, .unknownHost, .unknownUnit, .tooManyWaiting:
             reply = LockReplies.reply(to: outcome, waiting.terms, position: nil)
         }

@@ -91,9 +91,18 @@ struct PoolMirror {
         return made[ticket]
     }
 
+    /// Where a request of which no event has told yet stands, from 1.
+    mutating func position(of selector: Selector, score: Int64) -> Int {
+        1 + rivals(for: selector).count { $0.score < score }
+    }
+
     /// Those that compete for its units in the order of service, itself among them.
     mutating func rivals(of waiter: Waiter) -> [Waiter] {
         guard let wish = Selector(parsing: waiter.selector) else { return [waiter] }
+        return rivals(for: wish)
+    }
+
+    private mutating func rivals(for wish: Selector) -> [Waiter] {
         var competing: [String: Bool] = [:]
         return queue().filter { other in
             if let known = competing[other.selector] { return known }
