@@ -38,9 +38,12 @@ package final class RedisStreamReader: @unchecked Sendable {
 
     private static let blockMilliseconds: Int64 = 1000
     private static let entriesARead: Int64 = 512
-    /// After entries have come the next are gathered for so long: a busy stream then costs a few hundred reads a second
-    /// rather than one an entry, and a quiet one tells at once.
+    /// A busy stream is read this often in this time, and gathered between: it then costs some hundred reads a second
+    /// rather than one an entry. A quiet one tells at once.
     private static let gathering = Duration.milliseconds(5)
+    private static let readsAtOnce = 4
+    private var reads = 0
+    private var readsBegan = Duration.zero
     private lazy var gatherTimer = loop.timer { [weak self] in
         guard let self, let link = self.connector.ready else { return }
         self.readOn(link)
@@ -121,13 +124,21 @@ package final class RedisStreamReader: @unchecked Sendable {
             else { return false }
             reader.position = .after(last)
             reader.onEntries?(entries)
-            if entries.count < Self.entriesARead {
-                reader.gatherTimer.arm(after: Self.gathering)
-            } else {
-                reader.readOn(link)
-            }
+            let pause = entries.count < Self.entriesARead ? reader.pause() : .zero
+            if pause > .zero { reader.gatherTimer.arm(after: pause) } else { reader.readOn(link) }
             return true
         }
+    }
+
+    /// How long to gather before the next read.
+    private func pause() -> Duration {
+        let now = loop.now
+        if now - readsBegan >= Self.gathering {
+            readsBegan = now
+            reads = 0
+        }
+        reads += 1
+        return reads < Self.readsAtOnce ? .zero : readsBegan + Self.gathering - now
     }
 
     /// Gives the connection up when the answer is not what `take` understands.
