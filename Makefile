@@ -35,7 +35,7 @@ test: test-deps ## build and pass all tests
 	scripts/test
 
 lint: ## check the format, in seconds
-	$(SWIFT) format lint -s -r Sources Tests
+	$(SWIFT) format lint -s -r Sources Tests examples
 
 format: ## mend the format
 	$(SWIFT) format -i -r Sources Tests
