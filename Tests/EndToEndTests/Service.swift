@@ -109,7 +109,11 @@ func withService<Result: Sendable>(
     }
 }
 
-/// How much the long forms of these tests do.
+/// How much these tests do: little by itself, more where a variable says so.
+///
+/// `LEASEHOLD_ROUNDS`: clients that die, strangers (20). `LEASEHOLD_CROWD`: clients of one unit (300).
+/// `LEASEHOLD_FLUSHES`: times that Redis forgets everything (5). `LEASEHOLD_PAIRS` and `LEASEHOLD_ABANDONED`: traffic
+/// after which nothing may be left (5000, 500).
 enum Rounds {
     /// `standard`, or what the variable says.
     static func count(_ standard: Int, _ variable: String = "LEASEHOLD_ROUNDS") -> Int {

@@ -71,11 +71,11 @@ struct EventFeed {
     }
 
     /// The past is told up to `last`: what has happened meanwhile follows, and then what happens.
-    mutating func pastIsTold(to number: UInt64, upTo last: String) {
+    mutating func pastIsTold(to number: UInt64, upTo last: EventID?) {
         guard let later = subscribers[number]?.later else { return }
         subscribers[number]?.later = nil
-        subscribers[number]?.told = EventID(last)
-        for entry in later where EventID(entry.id) > EventID(last) {
+        subscribers[number]?.told = last
+        for entry in later where last.map({ $0 < EventID(entry.id) }) ?? true {
             guard let subscriber = subscribers[number], subscriber.exchange.send(entry.text) else {
                 subscribers[number] = nil
                 return
