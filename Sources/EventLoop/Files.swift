@@ -207,7 +207,11 @@ package final class FileLock: Sendable {
 
     private init(descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that is just being started has a copy of the descriptor until it runs its program, and with it the lock.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     /// Takes the lock at `path`, made when missing; nil when another process holds it. Held until the value goes.
     package static func take(_ path: String) throws(LoopError) -> FileLock? {

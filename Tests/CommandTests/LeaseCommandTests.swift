@@ -65,12 +65,12 @@ import Testing
             guard path == "/v1/gpu/lock" else { return (404, [:]) }
             return count == 0 ? nil : (503, Sample.error("timeout", "GPU Queue Timeout"))
         } _: { scene in
-            async let ended = scene.run(["lock", "train"])
-            try await eventually("the lock call is under way") { scene.asked.contains("/v1/gpu/lock") }
-            await scene.interruptions.heard(.interrupt)
-            let code = await ended
-            #expect(code.code == 130)
-            #expect(code.error.contains("Given up"))
+            let ended = try await scene.run(["lock", "train"]) {
+                try await eventually("the lock call is under way") { scene.asked.contains("/v1/gpu/lock") }
+                await scene.interruptions.heard(.interrupt)
+            }
+            #expect(ended.code == 130)
+            #expect(ended.error.contains("Given up"))
             // A named request outlives its connection for a while, so it is asked again without patience.
             let bodies = scene.bodies(of: "/v1/gpu/lock")
             #expect(bodies.count == 2 && bodies[0].text("request_id") == bodies[1].text("request_id"))
@@ -81,15 +81,15 @@ import Testing
     @Test func `hold renews until a signal and then gives back`() async throws {
         try await withScene { (path, _, _) in
             switch path {
-            case "/v1/gpu/lock": (200, Sample.granted("train", ttl: 0.3))
+            case "/v1/gpu/lock": (200, Sample.granted("train", ttl: 0.3, expires: 60))
             case "/v1/gpu/renew": (200, ["status": .string("renewed"), "expires_in": .number(0.3)])
             default: (200, ["status": .string("released"), "released": .integer(1)])
             }
         } _: { scene in
-            async let running = scene.run(["lock", "train", "--hold", "--ttl", "0.3"])
-            try await eventually("two renewals") { scene.bodies(of: "/v1/gpu/renew").count >= 2 }
-            await scene.interruptions.heard(.terminate)
-            let ended = await running
+            let ended = try await scene.run(["lock", "train", "--hold", "--ttl", "0.3"]) {
+                try await eventually("two renewals") { scene.bodies(of: "/v1/gpu/renew").count >= 2 }
+                await scene.interruptions.heard(.terminate)
+            }
             #expect(ended.code == 0)
             #expect(ended.error.hasSuffix("Given back.\n"))
             #expect(scene.bodies(of: "/v1/gpu/unlock").map { $0.text("token") } == [Sample.token])
@@ -99,7 +99,8 @@ import Testing
     @Test func `hold ends when the lease is over`() async throws {
         try await withScene { (path, _, _) in
             path == "/v1/gpu/lock"
-                ? (200, Sample.granted("train", ttl: 0.3)) : (410, Sample.error("revoked", "Revoked by ops: update."))
+                ? (200, Sample.granted("train", ttl: 0.3, expires: 60))
+                : (410, Sample.error("revoked", "Revoked by ops: update."))
         } _: { scene in
             let ended = await scene.run(["lock", "train", "--hold"])
             #expect(ended.code == 1)

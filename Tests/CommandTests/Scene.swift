@@ -96,6 +96,22 @@ final class Scene: Sendable {
         return Ended(code: code.number, output: output, error: error)
     }
 
+    /// Runs a command beside `body`, and on until it ends by itself; a `body` that fails ends it.
+    func run(
+        _ arguments: [String], _ environment: [String: String] = [:], terminal: Terminal.Size? = nil,
+        while body: () async throws -> Void
+    ) async throws -> Ended {
+        async let running = run(arguments, environment, terminal: terminal)
+        do {
+            try await body()
+        } catch {
+            await interruptions.heard(.terminate)
+            _ = await running
+            throw error
+        }
+        return await running
+    }
+
     var output: String { written.withLock { $0.output } }
     var error: String { written.withLock { $0.error } }
     var asked: [String] { requests.withLock { $0.map(\.path) } }
@@ -127,12 +143,13 @@ enum Sample {
     static let lease = "node1/0#1764000000000000"
     static let token = lease + ".5f0c5f0c5f0c5f0c5f0c5f0c5f0c5f0c"
 
-    static func granted(_ id: String, ttl: Double = 120) -> JSONObject {
+    /// - Parameter expires: How long it stands; longer than its time, so that a test that renews often has no haste.
+    static func granted(_ id: String, ttl: Double = 120, expires: Double? = nil) -> JSONObject {
         [
             "status": .string("acquired"), "token": .string(token), "lease": .string(lease),
             "fencing_token": .integer(1_764_000_000_000_000), "unit": .string("node1/0"), "kind": .string("gpu"),
             "host": .string("node1"), "holder": .string(id), "ttl": .number(ttl),
-            "expires_in": .number(ttl - min(1, ttl / 4)), "waited_ms": .integer(12), "request_id": .null,
+            "expires_in": .number(expires ?? ttl - min(1, ttl / 4)), "waited_ms": .integer(12), "request_id": .null,
             "env": .object(["CUDA_VISIBLE_DEVICES": .string("GPU-1234")]),
         ]
     }

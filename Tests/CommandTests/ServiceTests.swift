@@ -1,5 +1,6 @@
 import EventLoop
 import JSON
+import Synchronization
 import TestSupport
 import Testing
 
@@ -71,10 +72,11 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
     @Test func `a wait shows its place, and leaves none behind when it is interrupted`() async throws {
         try await withService { scene, variables in
             #expect(await scene.run(["lock", "a", "--unit", "node1/0"], variables).code == 0)
-            async let waiting = scene.run(["lock", "b", "--unit", "node1/0"], variables)
-            try await eventually("the place is told") { scene.error.contains("1st, a holds node1/0") }
-            await scene.interruptions.heard(.interrupt)
-            #expect(await waiting.code == 130)
+            let ended = try await scene.run(["lock", "b", "--unit", "node1/0"], variables) {
+                try await eventually("the place is told") { scene.error.contains("1st, a holds node1/0") }
+                await scene.interruptions.heard(.interrupt)
+            }
+            #expect(ended.code == 130)
             // The coordinator's copy follows its events; a place that was only abandoned would stand for 5 s.
             try await eventually("nobody waits", within: .seconds(3)) {
                 document(await scene.run(["status", "--brief", "--json"], variables).output)?.integer("queue_depth")
@@ -100,15 +102,18 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
             let ended = await scene.run(["run", "--", "sh", "-c", "exit 5"], variables)
             #expect(ended.code == 5)
             #expect(!ended.error.contains("agent"), "the agent was told: \(ended.error)")
-            let script = "trap 'exit 9' TERM; while :; do sleep 0.05; done"
-            async let running = scene.run(["run", "--id", "job", "--", "sh", "-c", script], variables)
+            let began = (variables["LEASEHOLD_AGENT_SOCKET"] ?? "") + ".began"
+            let script = "trap 'exit 9' TERM; echo > \(began); while :; do sleep 0.05; done"
             let other = Scene(loop: scene.loop)
-            try await eventually("it holds") {
-                await other.run(["status"], variables).output.contains("job")
+            let job = try await scene.run(["run", "--id", "job", "--", "sh", "-c", script], variables) {
+                try await eventually("it holds") {
+                    await other.run(["status"], variables).output.contains("job")
+                }
+                try await eventually("it can be asked to end") { Files.exists(began) }
+                let reset = await other.run(["reset", "--holder", "job", "--yes", "--reason", "update"], variables)
+                #expect(reset.output.hasPrefix("1 lease"))
             }
-            let reset = await other.run(["reset", "--holder", "job", "--yes", "--reason", "update"], variables)
-            #expect(reset.output.hasPrefix("1 lease"))
-            #expect(await running.code == 9)
+            #expect(job.code == 9)
             try await eventually("the unit is free") {
                 await other.run(["status"], variables).output.contains("2 of 2 GPUs free")
             }
@@ -139,17 +144,19 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
     @Test func `events, hosts and cordons`() async throws {
         try await withService { scene, variables in
             let other = Scene(loop: scene.loop)
-            async let following = other.run(["events", "--after", "0", "--type", "cordoned"], variables)
-            #expect(await scene.run(["cordon", "node1", "--reason", "new fan"], variables).code == 0)
-            try await eventually("the host is shown as cordoned") {
-                await scene.run(["hosts"], variables).output.contains("node1  cordoned")
+            let words = ["events", "--after", "0", "--type", "cordoned"]
+            let followed = try await other.run(words, variables) {
+                #expect(await scene.run(["cordon", "node1", "--reason", "new fan"], variables).code == 0)
+                try await eventually("the host is shown as cordoned") {
+                    await scene.run(["hosts"], variables).output.contains("node1  cordoned")
+                }
+                #expect(await scene.run(["lock", "x", "--timeout", "0"], variables).code == 1)
+                #expect(await scene.run(["uncordon", "node1"], variables).code == 0)
+                #expect(await scene.run(["cordon", "node9"], variables).code == 2)
+                try await eventually("the event is told") { other.output.contains("cordoned       host=node1") }
+                await other.interruptions.heard(.interrupt)
             }
-            #expect(await scene.run(["lock", "x", "--timeout", "0"], variables).code == 1)
-            #expect(await scene.run(["uncordon", "node1"], variables).code == 0)
-            #expect(await scene.run(["cordon", "node9"], variables).code == 2)
-            try await eventually("the event is told") { other.output.contains("cordoned       host=node1") }
-            await other.interruptions.heard(.interrupt)
-            #expect(await following.code == 130)
+            #expect(followed.code == 130)
         }
     }
 
@@ -209,26 +216,30 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
                 await scene.run(["status"], variables).output.contains("1 of 1 GPU free")
             }
             let holder = Scene(loop: redis.loop)
-            async let holding = holder.run(["lock", "a", "--hold", "--ttl", "10"], variables)
-            try await eventually("a holds") { !holder.output.isEmpty }
             let watcher = Scene(loop: redis.loop)
-            async let watching = watcher.run(["events", "--after", "0", "--type", "granted,queued"], variables)
             let waiter = Scene(loop: redis.loop)
-            async let waiting = waiter.run(["lock", "b"], variables)
-            try await eventually("b waits") { watcher.output.contains("queued         holder=b") }
-
-            try await Self.kill(first, scene)
-            let second = try await Self.start(coordinator, scene)
-            try await eventually("both go on") {
-                await scene.run(["status", "--brief"], variables).output.contains("Waiting: b")
+            let watch = ["events", "--after", "0", "--type", "granted,queued"]
+            let second = Mutex<ChildProcess?>(nil)
+            let held = try await holder.run(["lock", "a", "--hold", "--ttl", "30"], variables) {
+                try await eventually("a holds") { !holder.output.isEmpty }
+                _ = try await watcher.run(watch, variables) {
+                    let waited = try await waiter.run(["lock", "b"], variables) {
+                        try await eventually("b waits") { watcher.output.contains("queued         holder=b") }
+                        try await Self.kill(first, scene)
+                        let started = try await Self.start(coordinator, scene)
+                        second.withLock { $0 = started }
+                        try await eventually("both go on") {
+                            await scene.run(["status", "--brief"], variables).output.contains("Waiting: b")
+                        }
+                        await holder.interruptions.heard(.interrupt)
+                    }
+                    #expect(waited.code == 0, "\(waited.error)")
+                    try await eventually("the grant is told") { watcher.output.contains("granted        holder=b") }
+                    await watcher.interruptions.heard(.interrupt)
+                }
             }
-            await holder.interruptions.heard(.interrupt)
-            #expect(await holding.code == 0, "\(holder.error)")
-            #expect(await waiting.code == 0, "\(waiter.error)")
-            try await eventually("the grant is told") { watcher.output.contains("granted        holder=b") }
-            await watcher.interruptions.heard(.interrupt)
-            _ = await watching
-            try await Self.kill(second, scene)
+            #expect(held.code == 0, "\(held.error)")
+            if let second = second.withLock(\.self) { try await Self.kill(second, scene) }
             try await Self.kill(agent, scene)
         }
     }

@@ -96,10 +96,10 @@ import Testing
             return count == 1 ? (500, Sample.error("internal", "Broken.")) : (200, Sample.status(units: 50))
         } _: { scene in
             let size = Terminal.Size(columns: 80, rows: 24)
-            async let ended = scene.run(["monitor", "--interval", "0.2"], terminal: size)
-            try await eventually("three looks") { scene.asked.count { $0 == "/v1/gpu/status" } >= 4 }
-            await scene.interruptions.heard(.interrupt)
-            let screen = await ended
+            let screen = try await scene.run(["monitor", "--interval", "0.2"], terminal: size) {
+                try await eventually("four looks") { scene.asked.count { $0 == "/v1/gpu/status" } >= 4 }
+                await scene.interruptions.heard(.interrupt)
+            }
             #expect(screen.code == 130)
             #expect(screen.output.hasPrefix("\u{1B}[?1049h\u{1B}[?25l"))
             #expect(screen.output.hasSuffix("\u{1B}[?25h\u{1B}[?1049l"))

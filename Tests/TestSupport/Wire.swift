@@ -86,7 +86,7 @@ package final class Wire: Sendable {
     /// The server's descriptor of this connection, which lies in the same process; nil when it is not found.
     package var otherEnd: Int32? {
         guard let mine = Self.port(descriptor, getsockname) else { return nil }
-        return (0..<1024).first { $0 != descriptor && Self.port($0, getpeername) == mine }
+        return (0..<20_000).first { $0 != descriptor && Self.port($0, getpeername) == mine }
     }
 
     private static func port(
