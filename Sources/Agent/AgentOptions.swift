@@ -100,9 +100,12 @@ package struct AgentOptions: Sendable {
     /// What `--help` says.
     package static var help: String {
         var text = """
-            Usage: leasehold-agent [OPTION...]
+            Usage: leasehold-agent [init] [OPTION...]
 
             Speaks for the GPUs of this host: confirms and ends the leases on them. Run one on each machine.
+
+            With init it only makes the state directory of a host that has never held a lease, and ends: for installers.
+            It changes nothing where there was a journal, or where the host booted less than --max-ttl ago.
 
             """
         for option in table {
