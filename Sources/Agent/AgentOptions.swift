@@ -65,7 +65,8 @@ package struct AgentOptions: Sendable {
             redis: try Self.redis("redis://127.0.0.1:6379"), host: named ?? standIn,
             stateDirectory: Self.stateDirectory(environment), version: AgentProgram.version)
         for option in Self.table {
-            guard let variable = option.variable, let text = environment[variable] else { continue }
+            // Service files and compose files pass on variables that are empty where nothing was set.
+            guard let variable = option.variable, let text = environment[variable], !text.isEmpty else { continue }
             try option.apply(to: &self, from: text, variable)
         }
         try read(arguments)
