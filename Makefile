@@ -5,7 +5,7 @@ UP ?=
 SEEDS ?= 2000
 MINUTES ?= 10
 
-.PHONY: help deps test-deps build release up test lint format model simulate chaos bench clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate chaos bench clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -39,6 +39,9 @@ lint: ## check the format, in seconds
 
 format: ## mend the format
 	$(SWIFT) format -i -r Sources Tests
+
+deb: ## build the Debian packages into .build/deb
+	scripts/deb
 
 clean: ## remove what was built
 	$(SWIFT) package clean

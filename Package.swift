@@ -59,7 +59,8 @@ let package = Package(
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
         tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
-        tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]), tests("HouseTests", []),
+        tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
+        tests("HouseTests", ["Telemetry"]),
     ],
     swiftLanguageModes: [.v6]
 )

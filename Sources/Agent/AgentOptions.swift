@@ -65,7 +65,8 @@ package struct AgentOptions: Sendable {
             redis: try Self.redis("redis://127.0.0.1:6379"), host: named ?? standIn,
             stateDirectory: Self.stateDirectory(environment), version: AgentProgram.version)
         for option in Self.table {
-            guard let variable = option.variable, let text = environment[variable] else { continue }
+            // Service files and compose files pass on variables that are empty where nothing was set.
+            guard let variable = option.variable, let text = environment[variable], !text.isEmpty else { continue }
             try option.apply(to: &self, from: text, variable)
         }
         try read(arguments)
@@ -100,9 +101,12 @@ package struct AgentOptions: Sendable {
     /// What `--help` says.
     package static var help: String {
         var text = """
-            Usage: leasehold-agent [OPTION...]
+            Usage: leasehold-agent [init] [OPTION...]
 
             Speaks for the GPUs of this host: confirms and ends the leases on them. Run one on each machine.
+
+            With init it only makes the state directory of a host that has never held a lease, and ends: for installers.
+            It changes nothing where there was a journal, or where the host booted less than --max-ttl ago.
 
             """
         for option in table {

@@ -1,4 +1,5 @@
 import EventLoop
+import LeaseModel
 import Telemetry
 
 /// `leasehold-agent` from its arguments to its exit code.
@@ -13,8 +14,9 @@ package enum AgentProgram {
     /// - Parameter arguments: Without the program's name.
     package static func run(arguments: [String], environment: [String: String]) -> Exit {
         let options: AgentOptions
+        let isInit = arguments.first == "init"
         do throws(AgentOptions.Invalid) {
-            options = try AgentOptions(arguments: arguments, environment: environment)
+            options = try AgentOptions(arguments: Array(arguments.dropFirst(isInit ? 1 : 0)), environment: environment)
         } catch {
             Console.write("leasehold-agent: \(error.description)\n", to: .error)
             return .usage
@@ -29,12 +31,27 @@ package enum AgentProgram {
         }
         do throws(LoopError) {
             let loop = try EventLoop()
+            if isInit { return makeFirstState(options.settings, uptime: loop.now) }
             let run = AgentRun(options, loop: loop, environment: environment)
             run.assumeIsolated { $0.begin() }
             loop.run()
             return run.assumeIsolated { $0.exit }
         } catch {
             Console.write("leasehold-agent: \(error.description)\n", to: .error)
+            return .failed
+        }
+    }
+
+    private static func makeFirstState(_ settings: AgentSettings, uptime: Duration) -> Exit {
+        let directory = settings.stateDirectory
+        do {
+            let state = try JournalFile(directory: directory).makeFirst(
+                instance: InstanceID(SecureRandom.randomHex(bytes: 16)), uptime: uptime,
+                longestTTL: settings.longestTTL, lockDelay: settings.lockDelay)
+            Console.write("leasehold-agent: \(state.description(of: directory))\n")
+            return .stopped
+        } catch {
+            Console.write("leasehold-agent: \(error)\n", to: .error)
             return .failed
         }
     }

@@ -48,6 +48,12 @@ import Testing
         #expect(error?.description.contains(flag) == true)
     }
 
+    @Test func `that are empty in a variable are not given`() throws {
+        let options = try AgentOptions(
+            arguments: ["--host-id=h1"], environment: ["LEASEHOLD_SIMULATE": "", "LEASEHOLD_REDIS": ""])
+        #expect(options.devices.simulated == nil)
+    }
+
     @Test func `that are wrong in a variable name it`() throws {
         let error = #expect(throws: AgentOptions.Invalid.self) {
             try AgentOptions(arguments: [], environment: ["LEASEHOLD_SIMULATE": "x"])

@@ -62,16 +62,34 @@ import Testing
         }
     }
 
+    @Test func `makes the state of a new host and ends`() async throws {
+        try await withScene { scene in
+            let made = await (try await scene.program(before: ["init"], "--max-ttl=0.1", "--lock-delay=0")).finish()
+            #expect(made.exit == .exited(0))
+            #expect(String(decoding: made.output, as: UTF8.self).contains("is new"))
+            let again = await (try await scene.program(before: ["init"], "--max-ttl=0.1", "--lock-delay=0")).finish()
+            #expect(again.exit == .exited(0))
+            #expect(String(decoding: again.output, as: UTF8.self).contains("has held a journal before"))
+            let agent = try await scene.program()
+            // Granted without --first-join, so the unit did not rest.
+            _ = try await scene.grant("t1")
+            try await scene.redis.loop.run { agent.signal(.terminate) }
+            #expect(await agent.finish().exit == .exited(0))
+        }
+    }
+
     private func text(_ result: ChildResult) -> String { String(decoding: result.errorOutput, as: UTF8.self) }
 }
 
 extension Scene {
     /// The program for host `h1` with one invented GPU.
-    fileprivate func program(_ more: String..., state: String = "program") async throws -> ChildProcess {
+    fileprivate func program(
+        before first: [String] = [], _ more: String..., state: String = "program"
+    ) async throws -> ChildProcess {
         let folder = Files.directory(of: Environment.executablePath ?? "")
         let arguments =
-            [
-                "\(folder)/leasehold-agent", "--redis", redis.endpoint.description, "--host-id", "h1", "--state-dir",
+            ["\(folder)/leasehold-agent"] + first + [
+                "--redis", redis.endpoint.description, "--host-id", "h1", "--state-dir",
                 "\(redis.directory)/\(state)", "--simulate", "1",
             ] + more
         return try await redis.loop.run {

@@ -80,6 +80,36 @@ import Testing
         }
     }
 
+    @Test func `made for a new host lets its units be leased at once, save after a reboot`() throws {
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            let empty = AgentMemory(instance: InstanceID("a0"), units: [], longestTTL: .zero)
+            func make(uptime: Duration) throws -> FirstState {
+                try file.makeFirst(
+                    instance: empty.instance, uptime: uptime, longestTTL: .seconds(600), lockDelay: .seconds(2))
+            }
+            #expect(try make(uptime: .seconds(602)) == .bootedLately(rest: .seconds(602)))
+            #expect(!Files.exists(file.path))
+            #expect(try make(uptime: .seconds(603)) == .made)
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .remembered(empty))
+            #expect(try make(uptime: .seconds(9000)) == .known)
+            try Files.replace(file.path, with: JournalText.encode(empty, bootID: "another"))
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .rebooted(empty))
+        }
+    }
+
+    @Test func `is not made anew where one was lost`() throws {
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            try file.write(try Self.memory())
+            try Files.remove(file.path)
+            let state = try file.makeFirst(
+                instance: InstanceID("a0"), uptime: .seconds(9000), longestTTL: .seconds(600), lockDelay: .seconds(2))
+            #expect(state == .known)
+            #expect(!Files.exists(file.path))
+        }
+    }
+
     @Test func `belongs to one agent at a time`() throws {
         try inDirectory { directory in
             let first = try JournalFile(directory: directory)
