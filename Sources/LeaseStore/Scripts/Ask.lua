@@ -5,12 +5,14 @@
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
 local again = ARGV[11] ~= ''
-local refused = call('GET', P .. 'refused:' .. ticket)
+-- A random ticket that is asked for the first time is known to nobody.
+local isNew = not again and string.sub(ticket, 1, 2) == 't-'
+local refused = not isNew and call('GET', P .. 'refused:' .. ticket)
 if refused then
   local by, why = string.match(refused, '^(.-)\31(.*)$')
   return { 'refused', by, why }
 end
-local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector')
+local known = isNew and {} or call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector')
 if known[1] and known[1] ~= '' then
   local lease = known[1]
   local record = lease_record(lease)
@@ -57,7 +59,10 @@ score = int(score)
 local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller = ARGV[4], priority = ARGV[5],
   ttl = ARGV[6], coordinator = coordinator, token = ARGV[8], metadata = ARGV[9], score = score }
 call('SADD', P .. 'waiting:' .. coordinator, ticket)
-call('ZADD', P .. 'coordinators', 'NX', now_ms + tonumber(ARGV[12]), coordinator)
+-- One that has beaten is among them until it is swept.
+if call('HEXISTS', P .. 'beats', coordinator) == 0 then
+  call('ZADD', P .. 'coordinators', 'NX', now_ms + tonumber(ARGV[12]), coordinator)
+end
 local unit = free_unit(selector)
 local word = 'queued'
 if unit then

@@ -89,6 +89,7 @@ local function waits(kind, terms)
 end
 
 local function first_waiter(unit)
+  if call('SCARD', P .. 'queues') == 0 then return nil end
   local best, best_score, best_queue
   local function look(selector)
     local head = call('ZRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')
@@ -165,14 +166,18 @@ end
 
 -- Takes the record of a lease away; what becomes of its unit and ticket is the caller's to say.
 local function remove_lease(lease, record)
-  call('DEL', P .. 'lease:' .. lease)
+  local ticket = P .. 'ticket:' .. record.ticket
+  if call('HGET', ticket, 'lease') == lease then
+    call('DEL', P .. 'lease:' .. lease, ticket)
+  else
+    call('DEL', P .. 'lease:' .. lease)
+  end
   if record.state == 'offered' then
     call('ZREM', P .. 'offers', lease)
     call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
   else
     call('ZREM', P .. 'holder:' .. record.caller .. '/' .. record.holder, lease)
   end
-  if call('HGET', P .. 'ticket:' .. record.ticket, 'lease') == lease then call('DEL', P .. 'ticket:' .. record.ticket) end
 end
 
 local function lease_event(kind, lease, record, state, by, why)
