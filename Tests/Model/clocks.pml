@@ -8,7 +8,7 @@
 #define LEASES 1
 #include "pool.h"
 
-#define TTL 4
+#define TTL 3
 #ifdef NO_SLACK
 #define SLACK 0
 #else
