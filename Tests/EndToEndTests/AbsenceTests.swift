@@ -114,7 +114,7 @@ extension EndToEnd {
                         #expect(try await bridge.renew(token).status == 410)
                     }
                     #expect(try await bridge.unlock(id: "two").word("status") == "not_held")
-                    #expect(try await bridge.status().owner == "one")
+                    try await bridge.expectOwner("one")
                     #expect(try await bridge.renew(held.token).word("status") == "renewed")
                     #expect(try await bridge.unlock(held.token).word("status") == "released")
                     earlier = held

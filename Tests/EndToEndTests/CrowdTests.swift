@@ -59,7 +59,7 @@ extension EndToEnd {
                     #expect(room.visits.map(\.fencing) == room.visits.map(\.fencing).sorted())
                     #expect(Set(room.visits.map(\.fencing)).count == count)
                 }
-                #expect(try await bridge.status().queueDepth == 0)
+                try await bridge.expectQueueDepth(0)
             }
         }
 

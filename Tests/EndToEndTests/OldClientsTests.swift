@@ -23,9 +23,8 @@ extension EndToEnd {
                 #expect(lock.word("unit") == "h1/0")
                 #expect(lock["ttl"] == .integer(120))
                 #expect(lock["expires_in"]?.number.map { (100...119).contains($0) } == true)
-                status = try await bridge.status()
-                #expect(status.isLocked)
-                #expect(status.owner == "Root-Mic")
+                try await bridge.expectOwner("Root-Mic")
+                #expect(try await bridge.status().isLocked)
                 let waiting = bridge.waiting("Root-Console")
                 try await bridge.expectQueued(["Root-Console"])
                 status = try await bridge.status()
@@ -102,7 +101,7 @@ extension EndToEnd {
                             == #"503 {"status":"refused","error":"force_released","msg":"An administrator (local) refused all waiting requests. The reason given: maintenance. Nothing was granted to you; ask again later.","by":"local","why":"maintenance"}"#
                     )
                 }
-                #expect(try await bridge.status().queueDepth == 0)
+                try await bridge.expectQueueDepth(0)
                 try await bridge.expectOwner(nil)
                 #expect(try await bridge.acquire("next").isAcquired)
             }
@@ -140,7 +139,7 @@ extension EndToEnd {
                     try await bridge.unlock(held.token)
                     let answer = try #require(try await waiting[id]?.value)
                     #expect(answer.isAcquired)
-                    #expect(try await bridge.status().owner == id)
+                    try await bridge.expectOwner(id)
                     held = answer
                 }
             }

@@ -29,8 +29,10 @@ extension EndToEnd {
                 try await bridge.unlock(held.token)
                 let lease = try await again.value
                 #expect(lease.isAcquired && lease.word("request_id") == "r1")
-                let held1 = try await bridge.get("/v1/gpu/requests/r1")
-                #expect(held1.word("state") == "held" && held1.word("lease") == lease.word("lease"))
+                try await eventually("it is told to hold", is: "held") {
+                    try await bridge.get("/v1/gpu/requests/r1").word("state")
+                }
+                #expect(try await bridge.get("/v1/gpu/requests/r1").word("lease") == lease.word("lease"))
                 // Once more: the same lease, with a token of its own that replaces the one before.
                 let third = try await bridge.lock("train", request: "r1")
                 #expect(third.isAcquired && third.word("lease") == lease.word("lease"))
@@ -72,7 +74,9 @@ extension EndToEnd {
                 try await bridge.unlock(held.token)
                 // The grant waits 5 s for its client, and is then given back.
                 #expect(try await rival.value.isAcquired)
-                #expect(try await bridge.get("/v1/gpu/requests/r1").status == 404)
+                try await eventually("nothing is known of it", is: 404) {
+                    try await bridge.get("/v1/gpu/requests/r1").status
+                }
             }
         }
 
