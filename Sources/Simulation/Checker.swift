@@ -46,7 +46,7 @@ struct Checker {
     private var waiting: [Waiting] = []
     private var tables: [String: Table] = [:]
     private var highest: [String: Int64] = [:]
-    private var confirmedLeases: Set<String> = []
+    private var confirmedLeases: [String: Duration] = [:]
     /// Ended by an admin: nobody counts on them any more.
     private var forced: Set<String> = []
     /// Held on a host that has forgotten them: they may end early, but nobody else may have their units.
@@ -71,7 +71,7 @@ struct Checker {
             blame("fencing: \(unit) confirms \(fencing) after \(highest)")
         }
         highest[unit] = fencing
-        confirmedLeases.insert(lease)
+        confirmedLeases[lease] = now
         for belief in beliefs where belief.unit == unit && belief.lease != lease && belief.until > now {
             blame(
                 "exclusivity: \(lease) is confirmed while session \(belief.session) counts on \(belief.lease) until \(World.seconds(belief.until))"
@@ -109,7 +109,7 @@ struct Checker {
     /// The host knows nothing of what it held: its leases end without a word, but its units rest.
     mutating func hostForgot(_ host: String) {
         for unit in tables.keys.sorted() where Self.host(of: unit) == host { tables[unit] = nil }
-        for lease in confirmedLeases where Self.host(of: lease) == host { forgotten.insert(lease) }
+        for lease in confirmedLeases.keys where Self.host(of: lease) == host { forgotten.insert(lease) }
     }
 
     /// An admin's word about this lease has run.
@@ -140,7 +140,7 @@ struct Checker {
     }
 
     mutating func told(session: Int, unit: String, lease: String, until: Duration, call: Int) {
-        if !confirmedLeases.contains(lease) {
+        if confirmedLeases[lease] == nil {
             blame("invented: session \(session) is told \(lease), which no agent has confirmed")
         }
         believe(Belief(session: session, unit: unit, lease: lease, until: until))
@@ -201,8 +201,9 @@ struct Checker {
 
     /// In calm weather: nobody is overtaken by one that came more than Δpriority × aging later.
     mutating func granted(unit: String, age: Duration, priority: Int, lease: String) {
-        guard isCalm else { return }
-        for other in waiting where takes(other.wish, unit) {
+        guard isCalm, let confirmed = confirmedLeases[lease] else { return }
+        // Who asked just before the unit was taken was still on the way.
+        for other in waiting where takes(other.wish, unit) && other.since < confirmed - .seconds(1) {
             let bound = other.age + aging * (other.priority - priority) + .seconds(1)
             if age > bound {
                 suspicions.append(Suspicion(call: other.call, by: lease, until: now + .seconds(5)))
@@ -218,7 +219,7 @@ struct Checker {
         suspicions.removeAll { $0.until <= now }
         guard let healedAt else { return }
         for waiter in waiting where isAlive(waiter.coordinator) {
-            if now > max(waiter.since + waiter.timeout, healedAt) + Self.answersWithin {
+            if now > max(waiter.since, healedAt) + waiter.timeout + Self.answersWithin {
                 blame("silence: call \(waiter.call) of session \(waiter.session) has no answer")
                 waiting.removeAll { $0.call == waiter.call }
                 return

@@ -79,15 +79,15 @@ final class World {
         var endsAt: Duration?
         while let next = timeline.next, checker.violations.isEmpty {
             if let endsAt, next >= endsAt { break }
-            if endsAt == nil, isOver {
-                endsAt = now + plan.longestTTL + plan.lockDelay + .seconds(20)
-                trace { "everybody is done" }
-            }
             if next > Self.longest {
                 checker.failed("no end: after \(Self.longest) somebody is still not done")
                 break
             }
             await step()
+            if endsAt == nil, isOver {
+                endsAt = now + plan.longestTTL + plan.lockDelay + .seconds(20)
+                trace { "everybody is done" }
+            }
             if timeline.traffic == 0 { await pass(before: endsAt) }
         }
         if checker.violations.isEmpty { await lookForOrphans() }
