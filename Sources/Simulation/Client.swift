@@ -158,6 +158,7 @@ final class Client: Process {
         switch session.ending {
         case .vanish:
             at(end, .plan) { [self] in
+                guard !session.isOver else { return }
                 world.trace { "\(self.name) vanishes" }
                 session.isOver = true
                 onEnd()

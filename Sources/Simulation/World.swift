@@ -80,7 +80,8 @@ final class World {
         while let next = timeline.next, checker.violations.isEmpty {
             if let endsAt, next >= endsAt { break }
             if next > Self.longest {
-                checker.failed("no end: after \(Self.longest) somebody is still not done")
+                let left = clients.filter { !$0.isFinished }.map(\.name).joined(separator: ", ")
+                checker.failed("no end: after \(Self.longest) not done: \(left)")
                 break
             }
             await step()
