@@ -22,6 +22,8 @@ final class AgentProcess: Process {
     private var boot = 1
     /// The journal cannot be written until then.
     var journalFailsUntil = Duration.zero
+    /// Gone for a time that the others have to do without it.
+    var isAway = false
 
     private struct Disk {
         var journal: [UInt8]?
@@ -41,6 +43,7 @@ final class AgentProcess: Process {
 
     func start() {
         began()
+        isAway = false
         instance = InstanceID("\(host.text)-run\(run)")
         let past = past()
         machine = AgentMachine(
@@ -169,8 +172,11 @@ final class AgentProcess: Process {
             switch report.state {
             case .free: world.checker.table(unit, isFree: machine.isOpen, lease: nil)
             case .resting: world.checker.table(unit, isFree: false, lease: nil)
-            case .confirming(let held), .held(let held), .ending(let held):
+            case .confirming(let held), .ending(let held):
                 world.checker.table(unit, isFree: false, lease: held.lease.text)
+            case .held(let held):
+                world.checker.table(
+                    unit, isFree: false, lease: held.lease.text, session: Session.id(of: held.terms.ticket.text))
             }
         }
     }

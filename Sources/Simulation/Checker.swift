@@ -23,6 +23,9 @@ struct Checker {
     private struct Table {
         var lease: String?
         var freeSince: Duration?
+        /// Whom its confirmed lease is for, since then.
+        var session: Int?
+        var heldSince = Duration.zero
     }
 
     /// A grant that came before an earlier wish, which has to be granted in the same moment or be overtaken.
@@ -52,10 +55,16 @@ struct Checker {
     /// Held on a host that has forgotten them: they may end early, but nobody else may have their units.
     private var forgotten: Set<String> = []
     private var answers: Set<Int> = []
+    /// When the last call of a session ended.
+    private var leftAt: [Int: Duration] = [:]
+    /// Sessions that were told a lease.
+    private var served: Set<Int> = []
     private var suspicions: [Suspicion] = []
 
     static let movesWithin = Duration.seconds(10)
     static let answersWithin = Duration.seconds(6)
+    /// Presence of a silent coordinator, a place kept for its client, and a notice of a broken connection.
+    static let forgottenWithin = Duration.seconds(18)
 
     private mutating func blame(_ text: String) { violations.append("\(World.seconds(now)) \(text)") }
 
@@ -80,13 +89,22 @@ struct Checker {
     }
 
     /// The agent's table says this of a unit now.
-    mutating func table(_ unit: String, isFree: Bool, lease: String?) {
+    mutating func table(_ unit: String, isFree: Bool, lease: String?, session: Int? = nil) {
         let before = tables[unit]
         if let lost = before?.lease, lost != lease { tableLost(unit, lost) }
         let freeSince = isFree ? before?.freeSince ?? now : nil
-        if before?.lease != lease || before?.freeSince != freeSince {
-            tables[unit] = Table(lease: lease, freeSince: freeSince)
-        }
+        guard before == nil || before?.lease != lease || before?.freeSince != freeSince || before?.session != session
+        else { return }
+        tables[unit] = Table(lease: lease, freeSince: freeSince, session: session, heldSince: now)
+        if let session, before?.session != session { lookForGhost(session, unit) }
+    }
+
+    /// Whom nobody has waited for this long holds nothing new: neither its client nor its coordinator is there.
+    private mutating func lookForGhost(_ session: Int, _ unit: String) {
+        guard let healedAt, !waiting.contains(where: { $0.session == session }), let left = leftAt[session],
+            !served.contains(session), now > max(left, healedAt) + Self.forgottenWithin
+        else { return }
+        blame("ghost: \(unit) is given to session \(session), which has gone at \(World.seconds(left))")
     }
 
     private mutating func tableLost(_ unit: String, _ lease: String) {
@@ -135,6 +153,7 @@ struct Checker {
     }
 
     mutating func closed(call: Int) {
+        if let session = waiting.first(where: { $0.call == call })?.session { leftAt[session] = now }
         waiting.removeAll { $0.call == call }
         suspicions.removeAll { $0.call == call }
     }
@@ -143,7 +162,16 @@ struct Checker {
         if confirmedLeases[lease] == nil {
             blame("invented: session \(session) is told \(lease), which no agent has confirmed")
         }
+        served.insert(session)
         believe(Belief(session: session, unit: unit, lease: lease, until: until))
+    }
+
+    /// A holder's only token was called wrong.
+    mutating func refusedToken(session: Int, lease: String) {
+        guard let healedAt, now > healedAt + Self.movesWithin, !forgotten.contains(lease),
+            beliefs.contains(where: { $0.session == session && $0.lease == lease && $0.until > now })
+        else { return }
+        blame("wrong token: session \(session) was told one for \(lease), and it does not count")
     }
 
     mutating func renewed(session: Int, lease: String, until: Duration) {
@@ -221,6 +249,13 @@ struct Checker {
         for waiter in waiting where isAlive(waiter.coordinator) {
             if now > max(waiter.since, healedAt) + waiter.timeout + Self.answersWithin {
                 blame("silence: call \(waiter.call) of session \(waiter.session) has no answer")
+                waiting.removeAll { $0.call == waiter.call }
+                return
+            }
+            for unit in tables.keys.sorted() where tables[unit]?.session == waiter.session {
+                guard let table = tables[unit], now > max(waiter.since, table.heldSince, healedAt) + Self.movesWithin
+                else { continue }
+                blame("untold: call \(waiter.call) of session \(waiter.session) waits, and \(unit) is held for it")
                 waiting.removeAll { $0.call == waiter.call }
                 return
             }

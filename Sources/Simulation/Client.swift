@@ -75,6 +75,10 @@ final class Client: Process {
             .act { [self] in
                 if call.isOpen, call.number == nil, coordinator.run != run { lockBroke(call, after: .zero) }
             })
+        if session.severs > 0 {
+            session.severs -= 1
+            at(world.now + world.numbers.duration(.milliseconds(1) ... .seconds(6)), .plan) { [self] in sever(call) }
+        }
         // A client's own bound on a call.
         at(world.now + session.timeout + .seconds(20), .timer) { [self] in
             guard call.isOpen else { return }
@@ -83,13 +87,25 @@ final class Client: Process {
         }
     }
 
-    private func hangUp(_ call: LockCall) {
+    private func hangUp(_ call: LockCall, noticedAfter pause: Duration = .zero) {
         guard call.isOpen else { return }
         call.isOpen = false
         world.checker.closed(call: call.id)
         call.session.openCalls.removeAll { $0 === call }
         let coordinator = call.coordinator
-        coordinator.at(world.now + world.delay(), .traffic) { coordinator.gone(call) }
+        coordinator.at(world.now + pause + world.delay(), .traffic) { coordinator.gone(call) }
+    }
+
+    /// Something between client and coordinator ends the connection; the client asks again with its `request_id`.
+    private func sever(_ call: LockCall) {
+        guard call.isOpen else { return }
+        world.trace { "the connection of call \(call.id) breaks" }
+        hangUp(
+            call,
+            noticedAfter: world.numbers.chance(percent: 70) ? .zero : world.numbers.duration(.zero ... .seconds(6)))
+        at(world.now + world.numbers.duration(.milliseconds(10) ... .seconds(2)), .traffic) { [self] in
+            again(call.session)
+        }
     }
 
     /// The connection of a call ended without an answer.
@@ -110,13 +126,19 @@ final class Client: Process {
         call(session)
     }
 
-    func deliver(_ outcome: LockOutcome, to call: LockCall, waited: Duration) {
-        guard call.isOpen else { return }
+    /// Returns whether the answer could be handed over, as far as the coordinator can tell.
+    func deliver(_ outcome: LockOutcome, to call: LockCall, waited: Duration) -> Bool {
+        guard call.isOpen else { return world.numbers.chance(percent: 50) }
+        if !world.checker.isCalm, call.session.isResumable, world.numbers.chance(percent: 4) {
+            sever(call)
+            return world.numbers.chance(percent: 50)
+        }
         at(world.now + world.delay(), .traffic) { [self] in
             guard call.isOpen else { return }
             call.isOpen = false
             hear(outcome, call, waited)
         }
+        return true
     }
 
     private func hear(_ outcome: LockOutcome, _ call: LockCall, _ waited: Duration) {
@@ -139,6 +161,7 @@ final class Client: Process {
             }
             session.leases.append((lease.lease, hash))
             session.until = max(session.until, until)
+            if !isFirst { releaseByOldToken(session) }
             // A client that has ended meanwhile does not want it any more.
             if session.isOver { giveBack(session, attempt: 0) } else if isFirst { hold(session) }
         case .moved, .replaced, .shuttingDown, .unknownHost, .unknownUnit, .tooManyWaiting:
@@ -213,6 +236,16 @@ final class Client: Process {
         }
     }
 
+    /// A part of the client that has missed the newest answer gives back what it was told before: in vain.
+    private func releaseByOldToken(_ session: Session) {
+        let coordinator = world.numbers.element(of: world.coordinators)
+        guard let newest = session.leases.last, let old = session.leases.first(where: { $0.token != newest.token }),
+            old.lease == newest.lease, coordinator.isRunning, world.numbers.chance(percent: 50)
+        else { return }
+        world.trace { "\(self.name) releases \(old.lease) by an old token" }
+        coordinator.at(world.now + world.delay(), .traffic) { coordinator.release(old.lease, old.token) { _ in } }
+    }
+
     private func giveBackByHolder(_ session: Session) {
         let coordinator = world.numbers.element(of: world.coordinators)
         coordinator.at(world.now + world.delay(), .traffic) { coordinator.release(holder: session.holder) { _ in } }
@@ -273,8 +306,14 @@ final class Client: Process {
             case .wrongToken:
                 call.isOver = true
                 // One of several answers to doubled calls: another token is in force.
+                guard !session.isOver else { break }
                 let index = session.leases.lastIndex { $0.token == call.token } ?? 0
-                if index > 0, !session.isOver { renew(session, with: index - 1) }
+                if index > 0 { return renew(session, with: index - 1) }
+                if session.leases.count == 1 {
+                    world.checker.refusedToken(session: session.id, lease: call.lease.text)
+                }
+                // A record that came back from an old copy may have an older token until its agent speaks.
+                at(world.now + .milliseconds(700), .traffic) { [self] in tryAgain(call) }
             case .tryAgain:
                 at(world.now + .milliseconds(300), .traffic) { [self] in tryAgain(call) }
             }

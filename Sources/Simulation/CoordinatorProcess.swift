@@ -229,9 +229,8 @@ final class CoordinatorProcess: Process {
     private func answer(_ call: LockCall, _ outcome: LockOutcome, _ number: CallID) {
         world.trace { "\(self.name) answers \(call.session.ticket) call \(call.id): \(Words.outcome(outcome))" }
         let waited = world.now - call.arrived
-        call.client.deliver(outcome, to: call, waited: waited)
+        let isThere = call.client.deliver(outcome, to: call, waited: waited)
         guard case .acquired = outcome else { return }
-        let isThere = call.isOpen
         at(world.now + world.delay(), .traffic) { [self] in feed(isThere ? .delivered(number) : .undelivered(number)) }
     }
 

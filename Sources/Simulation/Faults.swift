@@ -11,6 +11,7 @@ enum Fault: String, CaseIterable, Sendable {
     case clockJitter = "clock-jitter"
     case agentCrash = "agent-crash"
     case hostReboot = "host-reboot"
+    case hostAway = "host-away"
     case journalFails = "journal-fails"
     case agentStops = "agent-stopped"
     case agentCut = "agent-cut"
@@ -60,6 +61,19 @@ extension World {
                     })
             }
         case .agentCrash: crash(numbers.element(of: agents))
+        case .hostAway:
+            let agent = numbers.element(of: agents)
+            agent.crash()
+            agent.isAway = true
+            // Its offers have to lapse before its waiters go elsewhere.
+            broken(until: now + .seconds(3))
+            timeline.add(
+                .plan, at: now + numbers.duration(.seconds(16) ... .seconds(50)),
+                .act { [self] in
+                    guard !agent.isRunning else { return }
+                    agent.start()
+                    broken(until: now)
+                })
         case .hostReboot: reboot(numbers.element(of: agents))
         case .journalFails:
             let agent = numbers.element(of: agents)

@@ -89,7 +89,8 @@ struct Plan {
             timeout: numbers.chance(percent: 10) ? .zero : numbers.duration(.seconds(1) ... .seconds(60)),
             hold: hold, isRenewing: isRenewing, ending: ending,
             patience: numbers.chance(percent: 12) ? numbers.duration(.milliseconds(5) ... .seconds(10)) : nil,
-            isDoubled: isResumable && numbers.chance(percent: 20))
+            isDoubled: isResumable && numbers.chance(percent: 20),
+            severs: isResumable && numbers.chance(percent: 25) ? numbers.within(1...3) : 0)
     }
 
     private func selector(_ numbers: inout RandomNumbers) -> (Selector, Wish) {

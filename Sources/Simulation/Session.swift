@@ -11,6 +11,9 @@ enum Wish {
 
 /// One wish for a unit of one client: from its first lock call until it has nothing more to do with it.
 final class Session {
+    /// Tickets carry the number of their session.
+    static func id(of ticket: String) -> Int? { Int(ticket.dropFirst(2)) }
+
     enum Ending {
         case release
         case releaseByHolder
@@ -36,6 +39,8 @@ final class Session {
     let patience: Duration?
     /// The same call is sent a second time.
     let isDoubled: Bool
+    /// How often something on the way ends the connection of its call.
+    var severs: Int
     var began = Duration.zero
     var attempts = 0
     /// What it was told, the newest last.
@@ -47,7 +52,7 @@ final class Session {
     init(
         id: Int, ticket: TicketID, holder: HolderID, isResumable: Bool, selector: Selector, wish: Wish,
         priority: Priority, ttl: Duration, timeout: Duration, hold: Duration, isRenewing: Bool, ending: Ending,
-        patience: Duration?, isDoubled: Bool
+        patience: Duration?, isDoubled: Bool, severs: Int
     ) {
         self.id = id
         self.ticket = ticket
@@ -63,6 +68,7 @@ final class Session {
         self.ending = ending
         self.patience = patience
         self.isDoubled = isDoubled
+        self.severs = severs
     }
 }
 

@@ -15,6 +15,9 @@ package enum SimulateProgram {
                 settings.from = rest.popFirst().flatMap { UInt64($0) } ?? settings.from
                 settings.seeds = 1
             case "--abreast": settings.abreast = rest.popFirst().flatMap { Int($0) } ?? settings.abreast
+            case "--mutant":
+                guard let name = rest.popFirst(), let mutant = try? Mutant.named(name) else { return 2 }
+                settings.mutant = mutant
             case "--trace": settings.isTraced = true
             case "--go-on": settings.stopsAtViolation = false
             default: return 2

@@ -47,7 +47,8 @@ final class World {
     private var digest: UInt64 = 0xcbf2_9ce4_8422_2325
 
     /// A world never lasts longer; where it does, something does not end.
-    private static let longest = Duration.seconds(4 * 3600)
+    private static let longest = Duration.seconds(12 * 3600)
+    private static let mostEvents = 100_000
 
     init(
         seed: UInt64, wire: Wire, pools: (String, String, String), switches: Set<Switch>, isTraced: Bool
@@ -82,6 +83,10 @@ final class World {
             if next > Self.longest {
                 let left = clients.filter { !$0.isFinished }.map(\.name).joined(separator: ", ")
                 checker.failed("no end: after \(Self.longest) not done: \(left)")
+                break
+            }
+            if counts.events > Self.mostEvents {
+                checker.failed("no rest: \(Self.mostEvents) events")
                 break
             }
             await step()
@@ -151,7 +156,7 @@ final class World {
     }
 
     private var areAllRunning: Bool {
-        agents.allSatisfy { $0.isRunning && $0.pausedUntil <= now }
+        agents.allSatisfy { $0.isAway || ($0.isRunning && $0.pausedUntil <= now) }
             && coordinators.allSatisfy { $0.isRunning && $0.pausedUntil <= now }
     }
 
