@@ -96,15 +96,17 @@ struct Checker {
         guard before == nil || before?.lease != lease || before?.freeSince != freeSince || before?.session != session
         else { return }
         tables[unit] = Table(lease: lease, freeSince: freeSince, session: session, heldSince: now)
-        if let session, before?.session != session { lookForGhost(session, unit) }
     }
 
-    /// Whom nobody has waited for this long holds nothing new: neither its client nor its coordinator is there.
-    private mutating func lookForGhost(_ session: Int, _ unit: String) {
-        guard let healedAt, !waiting.contains(where: { $0.session == session }), let left = leftAt[session],
-            !served.contains(session), now > max(left, healedAt) + Self.forgottenWithin
-        else { return }
-        blame("ghost: \(unit) is given to session \(session), which has gone at \(World.seconds(left))")
+    /// Whom nobody has waited for this long keeps nothing: neither its client nor its coordinator is there.
+    private mutating func lookForGhosts(_ healedAt: Duration) {
+        for unit in tables.keys.sorted() {
+            guard let table = tables[unit], let session = table.session, let left = leftAt[session],
+                !served.contains(session), !waiting.contains(where: { $0.session == session }),
+                now > max(max(left, healedAt) + Self.forgottenWithin, table.heldSince + .seconds(3))
+            else { continue }
+            blame("ghost: \(unit) is kept for session \(session), which has gone at \(World.seconds(left))")
+        }
     }
 
     private mutating func tableLost(_ unit: String, _ lease: String) {
@@ -246,6 +248,7 @@ struct Checker {
         }
         suspicions.removeAll { $0.until <= now }
         guard let healedAt else { return }
+        lookForGhosts(healedAt)
         for waiter in waiting where isAlive(waiter.coordinator) {
             if now > max(waiter.since, healedAt) + waiter.timeout + Self.answersWithin {
                 blame("silence: call \(waiter.call) of session \(waiter.session) has no answer")
