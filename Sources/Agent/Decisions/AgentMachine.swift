@@ -129,10 +129,16 @@ package struct AgentMachine: Equatable {
         case .firstJoin: break
         case .remembered(let memory):
             self.longestTTL = memory.longestTTL
+            freshHighest = memory.floor
+            // A restart does not end a rest.
+            if let end = memory.restsUntil, end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = unit }
         case .rebooted(let memory):
             self.longestTTL = memory.longestTTL
-            let end = BootInstant(sinceBoot: memory.longestTTL + lockDelay)
+            freshHighest = memory.floor
+            // A host that went down in its rest does not know what it held before.
+            let longest = memory.restsUntil == nil ? memory.longestTTL : max(memory.longestTTL, longestTTL)
+            let end = BootInstant(sinceBoot: longest + lockDelay)
             if end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = AgentMemory.Unit(unit: unit.unit, highest: unit.highest) }
         case .unknown(let wallClock):
@@ -147,8 +153,11 @@ package struct AgentMachine: Equatable {
     package var memory: AgentMemory {
         var known = absent
         for entry in units.values { known[entry.properties.unit] = entry.memory }
-        return AgentMemory(
-            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL)
+        var memory = AgentMemory(
+            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
+            floor: freshHighest)
+        if case .resting(let until) = freshState { memory.restsUntil = until }
+        return memory
     }
 
     /// The same of one unit; nil where this host has none of that name.
@@ -222,6 +231,10 @@ package struct AgentMachine: Equatable {
                 wantsHeartbeat = true
             case .held(let lease), .ending(let lease, _), .confirming(let lease, _): lapse(id, lease, at: now)
             }
+        }
+        if case .resting(let until) = freshState, until <= now {
+            freshState = .free
+            if journalDue == nil { journalDue = now + Self.journalPause }
         }
         if link == .open, let first = units.firstUnanswered, first <= now {
             link = .down

@@ -39,10 +39,20 @@ package struct AgentMemory: Equatable, Sendable {
     /// The longest lease ever confirmed on this host.
     package var longestTTL: Duration
 
-    package init(instance: InstanceID, units: [Unit], longestTTL: Duration) {
+    /// Units of which nothing is known rest until then; nil where none does.
+    package var restsUntil: BootInstant?
+    /// The highest fencing token that units of which nothing is known may have had.
+    package var floor: FencingToken
+
+    package init(
+        instance: InstanceID, units: [Unit], longestTTL: Duration, restsUntil: BootInstant? = nil,
+        floor: FencingToken = FencingToken(0)
+    ) {
         self.instance = instance
         self.units = units
         self.longestTTL = longestTTL
+        self.restsUntil = restsUntil
+        self.floor = floor
     }
 }
 

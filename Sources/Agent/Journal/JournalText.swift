@@ -14,6 +14,8 @@ package struct JournalText {
             writer.member("boot", bootID)
             writer.member("instance", memory.instance.text)
             writer.member("longest_ttl_us", memory.longestTTL.microseconds)
+            if let end = memory.restsUntil { writer.member("rests_until_us", end.sinceBoot.microseconds) }
+            writer.member("floor", memory.floor.value)
             writer.key("units")
             writer.array { writer in
                 for unit in memory.units { encode(unit, &writer) }
@@ -103,7 +105,9 @@ package struct JournalText {
             units.append(unit)
         }
         let memory = AgentMemory(
-            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
+            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest),
+            restsUntil: root["rests_until_us"]?.integer.map { BootInstant(sinceBoot: .microseconds($0)) },
+            floor: FencingToken(root["floor"]?.integer ?? 0))
         return (memory, boot)
     }
 

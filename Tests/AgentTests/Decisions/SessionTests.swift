@@ -180,6 +180,34 @@ import Testing
         #expect(bench.hear(.offer(try Bench.offer(wall + 1))) == [try bench.confirm(wall + 1)])
     }
 
+    @Test func `in the middle of a rest goes on with it`() throws {
+        let wall: Int64 = 1_764_000_000_000_000
+        let first = try Bench.open(past: .unknown(wallClockMicroseconds: wall))
+        var second = try Bench(past: .remembered(first.machine.memory), at: Bench.start + .seconds(1))
+        second.connect()
+        #expect(second.state() == "resting")
+        second.now = Bench.start
+        second.handle(.clockReached, after: Limits.longestTTL + Limits.lockDelay)
+        #expect(second.state() == "free")
+        #expect(second.hear(.offer(try Bench.offer(wall))).rejections == [[wall, wall]])
+
+        let third = try Bench(past: .remembered(second.machine.memory), at: second.now)
+        #expect(third.state() == "free")
+        #expect(third.machine.memory.restsUntil == nil)
+    }
+
+    @Test func `of the host in the middle of a rest does not trust what its journal held longest`() throws {
+        let wall: Int64 = 1_764_000_000_000_000
+        let first = try Bench.open(past: .unknown(wallClockMicroseconds: wall))
+        var second = try Bench(past: .rebooted(first.machine.memory), at: BootInstant(sinceBoot: .seconds(20)))
+        second.connect()
+        second.now = BootInstant(sinceBoot: Limits.longestTTL)
+        second.handle(.clockReached)
+        #expect(second.state() == "resting")
+        second.handle(.clockReached, after: Limits.lockDelay)
+        #expect(second.state() == "free")
+    }
+
     @Test func `in a directory that was just made begins at once`() throws {
         #expect(try Bench.open().state() == "free")
     }
