@@ -44,6 +44,7 @@ final class AgentProcess: Process {
     func start() {
         began()
         isAway = false
+        world.checker.agentBack(host.text)
         instance = InstanceID("\(host.text)-run\(run)")
         let past = past()
         machine = AgentMachine(
@@ -63,8 +64,8 @@ final class AgentProcess: Process {
         link.onChange = { [self] isUp in
             if !isUp { feed(.disconnected) } else if inbox.isUp { feed(.connected) }
         }
-        inbox.onOpen = { [self] in
-            guard link.isUp else { return }
+        inbox.onChange = { [self] isUp in
+            guard isUp, link.isUp else { return }
             feed(machine?.isConnected == true ? .subscribed : .connected)
         }
         world.instances[instance.text] = self

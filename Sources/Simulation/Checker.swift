@@ -60,6 +60,8 @@ struct Checker {
     /// Sessions that were told a lease.
     private var served: Set<Int> = []
     private var suspicions: [Suspicion] = []
+    /// Hosts whose agents do not run.
+    private var away: Set<String> = []
 
     static let movesWithin = Duration.seconds(10)
     static let answersWithin = Duration.seconds(6)
@@ -98,12 +100,13 @@ struct Checker {
         tables[unit] = Table(lease: lease, freeSince: freeSince, session: session, heldSince: now)
     }
 
-    /// Whom nobody has waited for this long keeps nothing: neither its client nor its coordinator is there.
+    /// Whom nobody has waited for this long is given nothing: neither its client nor its coordinator is there. What was
+    /// confirmed before is held until its time is over.
     private mutating func lookForGhosts(_ healedAt: Duration) {
         for unit in tables.keys.sorted() {
             guard let table = tables[unit], let session = table.session, let left = leftAt[session],
                 !served.contains(session), !waiting.contains(where: { $0.session == session }),
-                now > max(max(left, healedAt) + Self.forgottenWithin, table.heldSince + .seconds(3))
+                table.heldSince > max(left, healedAt) + Self.forgottenWithin, now > table.heldSince + .seconds(3)
             else { continue }
             blame("ghost: \(unit) is kept for session \(session), which has gone at \(World.seconds(left))")
         }
@@ -120,10 +123,17 @@ struct Checker {
 
     /// The agent's process is gone, its table with it.
     mutating func agentGone(_ host: String) {
+        away.insert(host)
         for unit in tables.keys.sorted() where Self.host(of: unit) == host {
             // What its journal remembers is compared when it is back.
             tables[unit]?.freeSince = nil
         }
+    }
+
+    mutating func agentBack(_ host: String) {
+        away.remove(host)
+        // What it holds is told again after this.
+        for unit in tables.keys where Self.host(of: unit) == host { tables[unit]?.heldSince = now }
     }
 
     /// The host knows nothing of what it held: its leases end without a word, but its units rest.
@@ -256,7 +266,8 @@ struct Checker {
                 return
             }
             for unit in tables.keys.sorted() where tables[unit]?.session == waiter.session {
-                guard let table = tables[unit], now > max(waiter.since, table.heldSince, healedAt) + Self.movesWithin
+                guard let table = tables[unit], !away.contains(Self.host(of: unit)),
+                    now > max(waiter.since, table.heldSince, healedAt) + Self.movesWithin
                 else { continue }
                 blame("untold: call \(waiter.call) of session \(waiter.session) waits, and \(unit) is held for it")
                 waiting.removeAll { $0.call == waiter.call }

@@ -58,6 +58,7 @@ final class Client: Process {
         let call = LockCall(
             id: world.lastCall, client: self, session: session, coordinator: coordinator, sent: world.now)
         session.openCalls.append(call)
+        session.newestCall = call.id
         world.trace {
             "\(self.name) calls \(coordinator.name) for \(session.ticket) (\(session.selector.text), call \(call.id))"
         }
@@ -147,9 +148,13 @@ final class Client: Process {
         world.checker.answered(call: call.id)
         switch outcome {
         case .acquired(let lease):
+            let hash = TokenHash("hash-" + lease.secret.text)
+            guard call.id == session.newestCall else {
+                session.unheard.append((lease.lease, hash))
+                return again(session)
+            }
             world.counts.grants += 1
             let until = call.sent + waited + lease.expiresIn
-            let hash = TokenHash("hash-" + lease.secret.text)
             world.trace { "\(self.name) has \(lease.lease) until \(World.seconds(until))" }
             world.checker.told(
                 session: session.id, unit: lease.lease.unit.text, lease: lease.lease.text, until: until, call: call.id)
@@ -161,7 +166,7 @@ final class Client: Process {
             }
             session.leases.append((lease.lease, hash))
             session.until = max(session.until, until)
-            if !isFirst { releaseByOldToken(session) }
+            releaseByOldToken(session)
             // A client that has ended meanwhile does not want it any more.
             if session.isOver { giveBack(session, attempt: 0) } else if isFirst { hold(session) }
         case .moved, .replaced, .shuttingDown, .unknownHost, .unknownUnit, .tooManyWaiting:
@@ -239,8 +244,8 @@ final class Client: Process {
     /// A part of the client that has missed the newest answer gives back what it was told before: in vain.
     private func releaseByOldToken(_ session: Session) {
         let coordinator = world.numbers.element(of: world.coordinators)
-        guard let newest = session.leases.last, let old = session.leases.first(where: { $0.token != newest.token }),
-            old.lease == newest.lease, coordinator.isRunning, world.numbers.chance(percent: 50)
+        guard let newest = session.leases.last, let old = session.unheard.last, old.lease == newest.lease,
+            coordinator.isRunning, world.numbers.chance(percent: 50)
         else { return }
         world.trace { "\(self.name) releases \(old.lease) by an old token" }
         coordinator.at(world.now + world.delay(), .traffic) { coordinator.release(old.lease, old.token) { _ in } }

@@ -42,11 +42,20 @@ final class CoordinatorProcess: Process {
         let inbox = MailBox(of: self, to: world.master)
         self.link = link
         self.inbox = inbox
-        link.onChange = { [self] isUp in
-            if !isUp { feed(.redisLost) } else if inbox.isUp { feed(.redisBack) }
+        var wasUp = false
+        let linkChanged: (Bool) -> Void = { [self] _ in
+            // After each gap all waiters are compared again.
+            let isUp = link.isUp && inbox.isUp
+            if isUp {
+                feed(.redisBack)
+                feed(.beatDue)
+            } else if wasUp {
+                feed(.redisLost)
+            }
+            wasUp = isUp
         }
-        // Messages may have been lost: all waiters are named anew.
-        inbox.onOpen = { [self] in if link.isUp { feed(.redisBack) } }
+        link.onChange = linkChanged
+        inbox.onChange = linkChanged
         world.instances[instance.text] = self
         inbox.open(after: world.delay())
         link.open(after: world.delay())
@@ -72,11 +81,14 @@ final class CoordinatorProcess: Process {
         feed(.shutdown)
         perform(renewals.handle(.shutdown, at: clock))
         let (store, instance) = (world.store, instance)
-        link?.send(
-            "leave",
-            {
-                try? await store.leave(instance); return .nothing
-            }, { _ in })
+        if !waiters.keepsTickets {
+            link?.send(
+                "leave",
+                {
+                    try? await store.leave(instance)  // whether it ran makes no difference here
+                    return .nothing
+                }, { _ in })
+        }
         at(world.now + .milliseconds(500), .traffic) { [self] in crash() }
     }
 

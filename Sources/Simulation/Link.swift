@@ -152,7 +152,7 @@ final class MailBox {
     private(set) var master: Master
     private(set) var isUp = false
     var generation = 0
-    var onOpen: () -> Void = {}
+    var onChange: (Bool) -> Void = { _ in }
     var stalled = Duration.zero
     private var arrived = Duration.zero
 
@@ -178,7 +178,10 @@ final class MailBox {
         isUp = false
         generation += 1
         world.stirred()
-        open(after: pause)
+        process.at(world.now + pause, .traffic) { [self] in
+            onChange(false)
+            open(after: .milliseconds(50))
+        }
     }
 
     func open(after pause: Duration) {
@@ -188,7 +191,7 @@ final class MailBox {
             master = world.master
             isUp = true
             world.stirred()
-            onOpen()
+            onChange(true)
         }
     }
 }

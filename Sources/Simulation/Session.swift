@@ -43,6 +43,10 @@ final class Session {
     var severs: Int
     var began = Duration.zero
     var attempts = 0
+    /// Who calls again with a `request_id` hears only the newest call.
+    var newestCall = 0
+    /// What calls before the newest were told.
+    var unheard: [(lease: LeaseID, token: TokenHash)] = []
     /// What it was told, the newest last.
     var leases: [(lease: LeaseID, token: TokenHash)] = []
     var until = Duration.zero

@@ -70,7 +70,7 @@ package struct Waiters {
     var isStopping = false
     var isBeating = false
     /// Whether a shutdown has left tickets to their clients.
-    var keepsTickets = false
+    package var keepsTickets = false
     var settledAt: BootInstant?
     var lastOrder: Int64 = 0
     var lastAttempt: Int64 = 0
