@@ -14,6 +14,9 @@ let scripts = [
     "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail", "Shared/Match", "Shared/Session",
 ].map { "Scripts/\($0).lua" }
 
+/// What the simulator puts around each script of the pool.
+let simulatorScripts = ["After", "Before", "Keep"].map { "Scripts/\($0).lua" }
+
 func room(_ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, lua: [String] = []) -> Target {
     // libm: the standard library refers to it where it turns numbers into text.
     .target(
@@ -43,10 +46,14 @@ let package = Package(
         room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], lua: scripts),
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
         room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
+        room(
+            "Simulation", ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Telemetry"],
+            lua: simulatorScripts),
         door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
+        door("simulate", ["Simulation", "EventLoop"]),
         .executableTarget(
             name: "example-swift", dependencies: ["GPULease"], path: "examples/swift", swiftSettings: safe),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),

@@ -3,15 +3,24 @@ import LeaseStore
 import Telemetry
 
 /// Says the agent's words to Redis, one script each, and turns the answers into events.
-struct Voice: Sendable {
+package struct Voice: Sendable {
     let store: LeaseStore
     let log: Log
     let host: HostID
     let instance: InstanceID
 
-    func origin(_ session: Int64) -> AgentOrigin { AgentOrigin(host: host, instance: instance, session: session) }
+    package init(store: LeaseStore, log: Log, host: HostID, instance: InstanceID) {
+        self.store = store
+        self.log = log
+        self.host = host
+        self.instance = instance
+    }
 
-    func heartbeat(_ heartbeat: AgentHeartbeat) async -> AgentMachine.Event {
+    package func origin(_ session: Int64) -> AgentOrigin {
+        AgentOrigin(host: host, instance: instance, session: session)
+    }
+
+    package func heartbeat(_ heartbeat: AgentHeartbeat) async -> AgentMachine.Event {
         let session = heartbeat.origin.session
         do throws(StoreError) {
             switch try await store.heartbeat(heartbeat) {
@@ -25,7 +34,7 @@ struct Voice: Sendable {
         }
     }
 
-    func say(_ word: AgentMachine.Word, session: Int64) async -> AgentMachine.Event {
+    package func say(_ word: AgentMachine.Word, session: Int64) async -> AgentMachine.Event {
         let origin = origin(session)
         switch word {
         case .confirm(let lease): return await confirm(lease, origin)

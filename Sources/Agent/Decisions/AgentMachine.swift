@@ -130,11 +130,13 @@ package struct AgentMachine: Equatable {
         case .firstJoin: break
         case .remembered(let memory):
             self.longestTTL = memory.longestTTL
+            freshHighest = memory.floor
             // A process that dies while it rests does not end the rest.
             if let end = memory.restingUntil, end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = unit }
         case .rebooted(let memory):
             self.longestTTL = memory.longestTTL
+            freshHighest = memory.floor
             let end = BootInstant(sinceBoot: memory.longestTTL + lockDelay)
             if end > now { freshState = .resting(until: end) }
             for unit in memory.units { absent[unit.unit] = AgentMemory.Unit(unit: unit.unit, highest: unit.highest) }
@@ -156,7 +158,7 @@ package struct AgentMachine: Equatable {
         if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
             instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
-            restingUntil: restingUntil)
+            restingUntil: restingUntil, floor: freshHighest)
     }
 
     /// The same of one unit; nil where this host has none of that name.
@@ -230,6 +232,10 @@ package struct AgentMachine: Equatable {
                 wantsHeartbeat = true
             case .held(let lease), .ending(let lease, _), .confirming(let lease, _): lapse(id, lease, at: now)
             }
+        }
+        if case .resting(let until) = freshState, until <= now {
+            freshState = .free
+            if journalDue == nil { journalDue = now + Self.journalPause }
         }
         if link == .open, let first = units.firstUnanswered, first <= now {
             link = .down

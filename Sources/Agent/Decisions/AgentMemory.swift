@@ -41,13 +41,18 @@ package struct AgentMemory: Equatable, Sendable {
     /// Until when nothing is offered, since what was held before is not known; counts in this boot only.
     package var restingUntil: BootInstant?
 
+    /// The highest fencing token that units of which nothing is known may have had.
+    package var floor: FencingToken
+
     package init(
-        instance: InstanceID, units: [Unit], longestTTL: Duration, restingUntil: BootInstant? = nil
+        instance: InstanceID, units: [Unit], longestTTL: Duration, restingUntil: BootInstant? = nil,
+        floor: FencingToken = FencingToken(0)
     ) {
         self.instance = instance
         self.units = units
         self.longestTTL = longestTTL
         self.restingUntil = restingUntil
+        self.floor = floor
     }
 }
 

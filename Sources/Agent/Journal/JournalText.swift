@@ -3,11 +3,11 @@ import LeaseModel
 
 /// The journal as text: a line with what an agent remembers and the boot it belongs to, then a line for each change of a
 /// unit since, in order. Moments are microseconds since boot.
-struct JournalText {
+package struct JournalText {
     static let version: Int64 = 2
 
     /// The first line.
-    static func encode(_ memory: AgentMemory, bootID: String) -> [UInt8] {
+    package static func encode(_ memory: AgentMemory, bootID: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("version", version)
@@ -17,6 +17,7 @@ struct JournalText {
             if let until = memory.restingUntil {
                 writer.member("resting_until_us", until.sinceBoot.microseconds)
             }
+            writer.member("floor", memory.floor.value)
             writer.key("units")
             writer.array { writer in
                 for unit in memory.units { encode(unit, &writer) }
@@ -80,7 +81,7 @@ struct JournalText {
     /// Nil where the text is no journal of this version: it counts as lost (design §6).
     ///
     /// A last line without its end was being added when the process died: nothing was said of it, and it does not count.
-    static func decode(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
+    package static func decode(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
         var lines = bytes.split(separator: newline, omittingEmptySubsequences: false)
         guard lines.count > 1 else { return nil }
         lines.removeLast()
@@ -106,7 +107,8 @@ struct JournalText {
             units.append(unit)
         }
         var memory = AgentMemory(
-            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest))
+            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest),
+            floor: FencingToken(root["floor"]?.integer ?? 0))
         if let value = root["resting_until_us"] {
             guard let until = value.integer else { return nil }
             memory.restingUntil = BootInstant(sinceBoot: .microseconds(until))

@@ -1,52 +1,78 @@
 import LeaseModel
 
 /// One HTTP call that waits for an answer; never used twice in a process.
-struct CallID: Hashable, Sendable {
-    var number: UInt64
-    init(_ number: UInt64) { self.number = number }
+package struct CallID: Hashable, Sendable {
+    package var number: UInt64
+    package init(_ number: UInt64) { self.number = number }
 }
 
 /// The secret half of a lease token. Its description is empty of it, so that no log can carry it.
-struct LeaseSecret: Hashable, Sendable, CustomStringConvertible, CustomReflectable {
-    let text: String
-    init(_ text: String) { self.text = text }
-    var description: String { "(secret)" }
-    var customMirror: Mirror { Mirror(self, children: [:] as KeyValuePairs<String, Any>) }
+package struct LeaseSecret: Hashable, Sendable, CustomStringConvertible, CustomReflectable {
+    package let text: String
+    package init(_ text: String) { self.text = text }
+    package var description: String { "(secret)" }
+    package var customMirror: Mirror { Mirror(self, children: [:] as KeyValuePairs<String, Any>) }
 
     /// What the client presents: the lease's id, a dot and the secret.
-    func token(of lease: LeaseID) -> String { "\(lease.text).\(text)" }
+    package func token(of lease: LeaseID) -> String { "\(lease.text).\(text)" }
 }
 
 /// A new secret, the hash that Redis and the agent know it by, and the name of the call that it is put in force with.
-struct DrawnToken: Hashable, Sendable {
-    var secret: LeaseSecret
-    var hash: TokenHash
-    var nonce: String
+package struct DrawnToken: Hashable, Sendable {
+    package var secret: LeaseSecret
+    package var hash: TokenHash
+    package var nonce: String
+
+    package init(secret: LeaseSecret, hash: TokenHash, nonce: String) {
+        self.secret = secret
+        self.hash = hash
+        self.nonce = nonce
+    }
 }
 
 /// A lock call as its endpoint understood it.
-struct LockRequest: Hashable, Sendable {
-    var call: CallID
-    var ticket: TicketID
+package struct LockRequest: Hashable, Sendable {
+    package var call: CallID
+    package var ticket: TicketID
     /// The client gave a `request_id`: it may come back for this ticket (design §4.7).
-    var isResumable: Bool
-    var holder: HolderID
+    package var isResumable: Bool
+    package var holder: HolderID
     /// The authenticated caller; empty where no token is configured.
-    var caller: String
-    var selector: Selector
+    package var caller: String
+    package var selector: Selector
     /// The client itself named the host or unit, so an unknown one is its mistake.
-    var namesItsPlace: Bool
-    var priority: Priority
-    var ttl: Duration
+    package var namesItsPlace: Bool
+    package var priority: Priority
+    package var ttl: Duration
     /// How long the client waits; zero takes what is free now.
-    var timeout: Duration
-    var metadata: String
-    var secret: LeaseSecret
-    var token: TokenHash
+    package var timeout: Duration
+    package var metadata: String
+    package var secret: LeaseSecret
+    package var token: TokenHash
+
+    package init(
+        call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
+        namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
+        secret: LeaseSecret, token: TokenHash
+    ) {
+        self.call = call
+        self.ticket = ticket
+        self.isResumable = isResumable
+        self.holder = holder
+        self.caller = caller
+        self.selector = selector
+        self.namesItsPlace = namesItsPlace
+        self.priority = priority
+        self.ttl = ttl
+        self.timeout = timeout
+        self.metadata = metadata
+        self.secret = secret
+        self.token = token
+    }
 }
 
 /// How a lock call ended: each call gets exactly one.
-enum LockOutcome: Hashable, Sendable {
+package enum LockOutcome: Hashable, Sendable {
     case acquired(AcquiredLease)
     /// Its own time is over; `isDegraded` tells that Redis could not be reached meanwhile.
     case timedOut(waited: Duration, isDegraded: Bool)
@@ -62,12 +88,12 @@ enum LockOutcome: Hashable, Sendable {
 }
 
 /// A lease as it is told to its holder.
-struct AcquiredLease: Hashable, Sendable {
-    var lease: LeaseID
-    var secret: LeaseSecret
-    var ttl: Duration
+package struct AcquiredLease: Hashable, Sendable {
+    package var lease: LeaseID
+    package var secret: LeaseSecret
+    package var ttl: Duration
     /// Until the moment that the holder may count on, from now (design §5).
-    var expiresIn: Duration
+    package var expiresIn: Duration
     /// Since this call arrived.
-    var waited: Duration
+    package var waited: Duration
 }

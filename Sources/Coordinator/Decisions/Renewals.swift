@@ -1,16 +1,23 @@
 import LeaseModel
 
 /// A holder's call for more time.
-struct RenewRequest: Hashable, Sendable {
-    var call: CallID
-    var lease: LeaseID
-    var token: TokenHash
+package struct RenewRequest: Hashable, Sendable {
+    package var call: CallID
+    package var lease: LeaseID
+    package var token: TokenHash
     /// Names this very call, so that a late answer is never counted from a later sending (design §4.3).
-    var nonce: String
+    package var nonce: String
+
+    package init(call: CallID, lease: LeaseID, token: TokenHash, nonce: String) {
+        self.call = call
+        self.lease = lease
+        self.token = token
+        self.nonce = nonce
+    }
 }
 
 /// How a renewal ended: each call gets exactly one.
-enum RenewOutcome: Hashable, Sendable {
+package enum RenewOutcome: Hashable, Sendable {
     /// `expiresIn` is counted from the moment the call was sent to Redis (design §5).
     case renewed(LeaseID, ttl: Duration, expiresIn: Duration)
     case gone(LeaseID, EndReason?, by: String)
@@ -21,7 +28,7 @@ enum RenewOutcome: Hashable, Sendable {
 }
 
 /// What Redis said to a renewal.
-enum RenewAnswer: Hashable, Sendable {
+package enum RenewAnswer: Hashable, Sendable {
     case asked
     case gone(EndReason?, by: String)
     case wrongToken
@@ -31,8 +38,8 @@ enum RenewAnswer: Hashable, Sendable {
 }
 
 /// The renewals under way: the agent's word decides, Redis only passes it on (design §4.3).
-struct Renewals {
-    enum Event: Hashable, Sendable {
+package struct Renewals {
+    package enum Event: Hashable, Sendable {
         case requested(RenewRequest)
         case clientGone(CallID)
         case answered(nonce: String, RenewAnswer)
@@ -42,7 +49,7 @@ struct Renewals {
         case shutdown
     }
 
-    enum Action: Hashable, Sendable {
+    package enum Action: Hashable, Sendable {
         case renew(LeaseID, TokenHash, nonce: String)
         case answer(CallID, RenewOutcome)
     }
@@ -58,16 +65,16 @@ struct Renewals {
     private var deadlines = Deadlines<String>()
     private var isStopping = false
 
-    init() {}
+    package init() {}
 
-    var count: Int { pending.count }
+    package var count: Int { pending.count }
 
     /// When `clockReached` is due, or nil.
-    var wakeAt: BootInstant? {
+    package var wakeAt: BootInstant? {
         mutating get { deadlines.first }
     }
 
-    mutating func handle(_ event: Event, at now: BootInstant) -> [Action] {
+    package mutating func handle(_ event: Event, at now: BootInstant) -> [Action] {
         switch event {
         case .requested(let request):
             guard !isStopping else { return [.answer(request.call, .shuttingDown)] }

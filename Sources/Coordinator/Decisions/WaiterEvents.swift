@@ -1,20 +1,20 @@
 import LeaseModel
 
 /// One ask that was sent, so that its answer is not taken for that of a later one.
-struct AskReference: Hashable, Sendable {
-    var ticket: TicketID
-    var token: TokenHash
-    var attempt: Int64
+package struct AskReference: Hashable, Sendable {
+    package var ticket: TicketID
+    package var token: TokenHash
+    package var attempt: Int64
 }
 
 /// How an ask is meant (design §6): the client's own call, or one more for a ticket that keeps its age.
-enum AskAge: Hashable, Sendable {
+package enum AskAge: Hashable, Sendable {
     case fresh
     case again(score: Int64)
 }
 
 /// What Redis said to an ask.
-enum AskAnswer: Hashable, Sendable {
+package enum AskAnswer: Hashable, Sendable {
     case queued(score: Int64)
     case offered(score: Int64)
     case held(LeaseID)
@@ -27,7 +27,7 @@ enum AskAnswer: Hashable, Sendable {
 }
 
 /// What Redis said to the wish to answer a lease again (design §4.8).
-enum AgainAnswer: Hashable, Sendable {
+package enum AgainAnswer: Hashable, Sendable {
     case asked(LeaseID)
     case notYours
     case unknown
@@ -35,22 +35,31 @@ enum AgainAnswer: Hashable, Sendable {
 }
 
 /// What a heartbeat brought back of the tickets that it named.
-struct BeatAnswer: Hashable, Sendable {
-    var unknown: [TicketID] = []
-    var moved: [TicketID] = []
-    var held: [TicketID] = []
+package struct BeatAnswer: Hashable, Sendable {
+    package var unknown: [TicketID] = []
+    package var moved: [TicketID] = []
+    package var held: [TicketID] = []
     /// Redis answered out of another memory than last time: it was flushed or replaced.
-    var isNewEpoch = false
+    package var isNewEpoch = false
+
+    package init(
+        unknown: [TicketID] = [], moved: [TicketID] = [], held: [TicketID] = [], isNewEpoch: Bool = false
+    ) {
+        self.unknown = unknown
+        self.moved = moved
+        self.held = held
+        self.isNewEpoch = isNewEpoch
+    }
 }
 
 /// Why a ticket is given up.
-enum CancelCause: Hashable, Sendable {
+package enum CancelCause: Hashable, Sendable {
     case cancelled, timeout, undelivered, shutdown
 }
 
 extension Waiters {
     /// What happens to the waiters.
-    enum Event: Hashable, Sendable {
+    package enum Event: Hashable, Sendable {
         case lockRequested(LockRequest)
         case clientGone(CallID)
         /// The answer of a granted call was handed to the kernel, or could not be.
@@ -77,7 +86,7 @@ extension Waiters {
     }
 
     /// What the shell does about it.
-    enum Action: Hashable, Sendable {
+    package enum Action: Hashable, Sendable {
         case ask(AskReference, LockRequest, AskAge)
         /// The shell draws a token and says `tokenDrawn` before anything else.
         case drawToken(TicketID)

@@ -4,7 +4,7 @@ import LeaseModel
 ///
 /// Each call gets exactly one answer. A ticket whose client cannot be answered is given up, at once or, where the
 /// client may come back for it, after `Limits.redelivery`.
-struct Waiters {
+package struct Waiters {
     /// A pause before something that failed is tried again, so that no failure becomes a storm.
     static let pause = Duration.milliseconds(250)
     /// A host that Redis does not know is doubted no more once its agent must have spoken (design §6).
@@ -73,7 +73,7 @@ struct Waiters {
     var isStopping = false
     var isBeating = false
     /// Whether a shutdown has left tickets to their clients.
-    var keepsTickets = false
+    package var keepsTickets = false
     var settledAt: BootInstant?
     var lastOrder: Int64 = 0
     var lastAttempt: Int64 = 0
@@ -89,27 +89,27 @@ struct Waiters {
     var actions: [Action] = []
 
     /// - Parameter limit: Tickets that may wait at once. Beyond: 429.
-    init(limit: Int) {
+    package init(limit: Int) {
         precondition(limit > 0, "a coordinator that lets nobody wait serves nobody")
         self.limit = limit
     }
 
     /// Tickets that wait, are being answered or are kept for their clients.
-    var count: Int { waiters.count }
+    package var count: Int { waiters.count }
 
     /// When `clockReached` is due, or nil.
-    var wakeAt: BootInstant? {
+    package var wakeAt: BootInstant? {
         mutating get { deadlines.first }
     }
 
     /// What is left of a waiting ticket's own time, and how long its present call has waited.
-    func times(of ticket: TicketID, at now: BootInstant) -> (left: Duration, waited: Duration)? {
+    package func times(of ticket: TicketID, at now: BootInstant) -> (left: Duration, waited: Duration)? {
         guard let waiter = waiters[ticket] else { return nil }
         let end = waiter.call == nil ? waiter.awayUntil ?? waiter.giveUpAt : waiter.giveUpAt
         return (max(.zero, end - now), now - waiter.began)
     }
 
-    mutating func handle(_ event: Event, at now: BootInstant) -> [Action] {
+    package mutating func handle(_ event: Event, at now: BootInstant) -> [Action] {
         switch event {
         case .lockRequested(let request): lockRequested(request, at: now)
         case .clientGone(let call): clientGone(call, at: now)

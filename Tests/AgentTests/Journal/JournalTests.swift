@@ -63,6 +63,17 @@ import Testing
         }
     }
 
+    @Test func `remembers a rest`() throws {
+        try inDirectory { directory in
+            var memory = try Self.memory()
+            memory.restingUntil = BootInstant(sinceBoot: .seconds(700))
+            memory.floor = FencingToken(1_764_000_000_000_000)
+            do { try JournalFile(directory: directory).write(memory) }
+            let file = try JournalFile(directory: directory)
+            #expect(file.past(isFirstJoin: false, wallClock: .zero) == .remembered(memory))
+        }
+    }
+
     @Test func `that cannot be read makes no first join`() throws {
         try inDirectory { directory in
             let file = try JournalFile(directory: directory)
