@@ -130,7 +130,7 @@ package actor Coordinator {
                 switch address {
                 case .tcp(let host, let port):
                     let bound = try server.listen(host: host, port: port, tls: settings.tls)
-                    let name = host == "*" ? "0.0.0.0" : host.contains(":") ? "[\(host)]" : host
+                    let name = host == "*" ? "localhost" : host.contains(":") ? "[\(host)]" : host
                     urls.append("\(settings.tls == nil ? "http" : "https")://\(name):\(bound)")
                 case .unix(let path):
                     try server.listen(unixPath: path)
@@ -489,6 +489,7 @@ extension AskAnswer {
         case .moved: self = .moved
         case .unknownHost: self = .unknownHost
         case .unknownUnit: self = .unknownUnit
+        case .nameTaken: self = .nameTaken
         }
     }
 }

@@ -92,6 +92,11 @@ package enum Files {
         return names.sorted()
     }
 
+    /// Gives a file or directory another name, in place of a file that has it.
+    package static func move(_ path: String, to other: String) throws(LoopError) {
+        guard rename(path, other) == 0 else { throw LoopError.last("rename \(path) to \(other)") }
+    }
+
     /// Removes a file; nothing happens when there is none.
     package static func remove(_ path: String) throws(LoopError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw LoopError.last("unlink \(path)") }

@@ -311,6 +311,7 @@ final class CoordinatorProcess: Process {
                     case .moved: answer = .moved
                     case .unknownHost: answer = .unknownHost
                     case .unknownUnit: answer = .unknownUnit
+                    case .nameTaken: answer = .nameTaken
                     }
                 } catch {
                     answer = .failed

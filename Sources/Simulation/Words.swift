@@ -48,6 +48,7 @@ enum Words {
         case .unknownHost: "unknown host"
         case .unknownUnit: "unknown unit"
         case .tooManyWaiting: "too many waiting"
+        case .nameTaken: "name taken"
         }
     }
 }

@@ -98,7 +98,7 @@ extension EndToEnd {
                     let refused = try await call.value
                     #expect(
                         "\(refused)"
-                            == #"503 {"status":"refused","error":"force_released","msg":"An administrator (local) refused all waiting requests. The reason given: maintenance. Nothing was granted to you; ask again later.","by":"local","why":"maintenance"}"#
+                            == #"503 {"status":"refused","error":"force_released","msg":"An administrator (local) refused all waiting requests. The reason given: maintenance. Nothing was granted to you; ask again later, under another request_id.","by":"local","why":"maintenance"}"#
                     )
                 }
                 try await bridge.expectQueueDepth(0)

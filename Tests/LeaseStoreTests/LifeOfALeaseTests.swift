@@ -232,4 +232,16 @@ import Testing
             #expect(try await pool.store.release(lease, token: new, by: "") == .released(1))
         }
     }
+
+    @Test func `a ticket is found only by whoever asks for the same`() async throws {
+        try await withPool { pool in
+            let lease = try await pool.grant("r-1")
+            #expect(try await pool.ask("r-1") == .held(lease))
+            #expect(try await pool.ask("r-1", holder: "another") == .nameTaken)
+            #expect(try await pool.ask("r-1", selector: Selector(kind: .modelLoad)) == .nameTaken)
+            guard case .queued = try await pool.ask("r-2") else { throw NoLease(ticket: "r-2") }
+            #expect(try await pool.ask("r-2", holder: "another") == .nameTaken)
+            guard case .queued = try await pool.ask("r-2") else { throw NoLease(ticket: "r-2") }
+        }
+    }
 }

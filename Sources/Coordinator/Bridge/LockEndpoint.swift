@@ -81,7 +81,7 @@ extension Coordinator {
                 mirror.position(of: waiting.ticket)
                 ?? waiting.score.map { mirror.position(of: waiting.selector, score: $0) }
             reply = LockReplies.reply(to: outcome, waiting.terms, position: position)
-        case .forceReleased, .shuttingDown, .moved, .replaced, .unknownHost, .unknownUnit, .tooManyWaiting:
+        case .forceReleased, .shuttingDown, .moved, .replaced, .unknownHost, .unknownUnit, .tooManyWaiting, .nameTaken:
             reply = LockReplies.reply(to: outcome, waiting.terms, position: nil)
         }
         respond(waiting.call, reply)

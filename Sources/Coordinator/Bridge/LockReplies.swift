@@ -56,6 +56,7 @@ struct LockReplies {
         case .replaced: .refusal(409, "replaced", Texts.replaced)
         case .unknownHost: .refusal(404, "unknown_host", Texts.unknownHost(hostName(of: call)))
         case .unknownUnit: .refusal(404, "unknown_unit", Texts.unknownUnit(unitName(of: call)))
+        case .nameTaken: .refusal(409, "request_id_taken", Texts.nameTaken(call.requestID ?? ""))
         case .tooManyWaiting(let limit):
             .refusal(429, "too_many_waiting", Texts.tooManyWaiting(limit), retryAfter: 5)
         }

@@ -9,7 +9,7 @@ enum Texts {
     static func forceReleased(by: String, why: String) -> String {
         let reason = why.isEmpty ? "" : " The reason given: \(why)."
         return "An administrator\(by.isEmpty ? "" : " (\(by))") refused all waiting requests.\(reason) "
-            + "Nothing was granted to you; ask again later."
+            + "Nothing was granted to you; ask again later, under another request_id."
     }
 
     static let shuttingDown =
@@ -17,6 +17,9 @@ enum Texts {
     static let moved =
         "Another coordinator has taken this request up for its client: the call there gets the answer."
     static let replaced = "A later call with the same request_id has taken this one's place: that call gets the answer."
+    static func nameTaken(_ requestID: String) -> String {
+        "\"request_id\": \"\(requestID.prefix(40))\" belongs to a request of another id or for other units. Choose another."
+    }
     static func unknownHost(_ host: String) -> String {
         "The pool has no host \"\(host)\". GET /v1/gpu/status lists them; start leasehold-agent there if it is new."
     }

@@ -71,6 +71,11 @@ package struct LockRequest: Hashable, Sendable {
     }
 }
 
+extension LockRequest {
+    /// Whether both ask for the same units under the same id.
+    func isSameWish(as other: LockRequest) -> Bool { holder == other.holder && selector == other.selector }
+}
+
 /// How a lock call ended: each call gets exactly one.
 package enum LockOutcome: Hashable, Sendable {
     case acquired(AcquiredLease)
@@ -85,6 +90,8 @@ package enum LockOutcome: Hashable, Sendable {
     case unknownHost
     case unknownUnit
     case tooManyWaiting(limit: Int)
+    /// The request's name belongs to another wish: another id, or other units.
+    case nameTaken
 }
 
 /// A lease as it is told to its holder.

@@ -22,6 +22,8 @@ package enum AskAnswer: Hashable, Sendable {
     case moved
     case unknownHost
     case unknownUnit
+    /// The request's name belongs to another wish.
+    case nameTaken
     /// No answer, or none that helps: it may have run.
     case failed
 }

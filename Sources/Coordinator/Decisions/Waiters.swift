@@ -145,6 +145,10 @@ package struct Waiters {
         }
         let giveUpAt = now + (request.timeout == .zero ? Limits.offerWindow : request.timeout)
         if var waiter = waiters[request.ticket] {
+            guard waiter.request.isSameWish(as: request) else {
+                actions.append(.answer(request.call, .nameTaken))
+                return
+            }
             answer(&waiter, .replaced)
             waiter.call = request.call
             waiter.awayUntil = nil
@@ -250,6 +254,7 @@ package struct Waiters {
         case .moved: end(reference.ticket, .moved, at: now)
         case .unknownHost: placeUnknown(waiter, .unknownHost, at: now)
         case .unknownUnit: placeUnknown(waiter, .unknownUnit, at: now)
+        case .nameTaken: end(reference.ticket, .nameTaken, at: now)
         case .failed:
             waiter.state = .unsent(retry: now + Self.pause)
             store(waiter)

@@ -172,7 +172,7 @@ extension Waiters {
         answer(&waiter, outcome)
         switch outcome {
         case .timedOut: giveUp(waiter, .timeout)
-        case .moved, .forceReleased, .unknownHost, .unknownUnit: forget(ticket)
+        case .moved, .forceReleased, .unknownHost, .unknownUnit, .nameTaken: forget(ticket)
         case .acquired, .shuttingDown, .replaced, .tooManyWaiting:
             preconditionFailure("this outcome does not end a ticket")
         }
@@ -230,7 +230,7 @@ extension AskAnswer {
     var mayStand: Bool {
         switch self {
         case .queued, .offered, .held, .failed: true
-        case .refused, .moved, .unknownHost, .unknownUnit: false
+        case .refused, .moved, .unknownHost, .unknownUnit, .nameTaken: false
         }
     }
 }

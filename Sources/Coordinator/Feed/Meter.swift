@@ -52,6 +52,7 @@ extension Coordinator {
             case .shuttingDown: registry.count(Catalogue.refusals, "shutting_down")
             case .moved, .replaced: registry.count(Catalogue.refusals, "replaced")
             case .unknownHost, .unknownUnit: registry.count(Catalogue.refusals, "unknown_place")
+            case .nameTaken: registry.count(Catalogue.refusals, "name_taken")
             case .tooManyWaiting: registry.count(Catalogue.refusals, "too_many_waiting")
             }
         }

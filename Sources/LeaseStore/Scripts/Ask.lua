@@ -3,20 +3,20 @@
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
 -- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
+-- | {"name-taken"}: the ticket is that of another holder or selector
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
 local again = ARGV[11] ~= ''
--- A random ticket that is asked for the first time is known to nobody.
-local isNew = not again and string.sub(ticket, 1, 2) == 't-'
-local refused = not isNew and call('GET', P .. 'refused:' .. ticket)
+local refused = call('GET', P .. 'refused:' .. ticket)
 if refused then
   local by, why = string.match(refused, '^(.-)\31(.*)$')
   return { 'refused', by, why }
 end
-local known = isNew and {} or call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector')
+local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector', 'holder')
 if known[1] and known[1] ~= '' then
   local lease = known[1]
   local record = lease_record(lease)
   if record then
+    if record.selector ~= selector or record.holder ~= ARGV[3] then return { 'name-taken' } end
     if record.coordinator ~= coordinator then
       if again then return { 'moved' } end
       tell_coordinator(record.coordinator, { 'moved', ticket })
@@ -31,6 +31,7 @@ if known[1] and known[1] ~= '' then
     return { 'held', lease }
   end
 elseif known[2] then
+  if known[4] ~= selector or known[5] ~= ARGV[3] then return { 'name-taken' } end
   local moves = known[2] ~= coordinator
   if moves then
     if again then return { 'moved' } end

@@ -48,6 +48,8 @@ package enum AskOutcome: Equatable, Sendable {
     /// Another coordinator has the ticket.
     case moved
     case unknownHost, unknownUnit
+    /// The ticket exists for another holder or selector.
+    case nameTaken
 }
 
 extension LeaseStore {
@@ -73,6 +75,7 @@ extension LeaseStore {
         case "moved": return .moved
         case "unknown-host": return .unknownHost
         case "unknown-unit": return .unknownUnit
+        case "name-taken": return .nameTaken
         default: throw answer.notUnderstood
         }
     }

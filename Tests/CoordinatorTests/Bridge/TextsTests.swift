@@ -14,13 +14,13 @@ import Testing
             Texts.unlockNeeds, Texts.renewNeeds, Texts.notPresentToken, Texts.unanswered, Texts.unavailable,
             Texts.copyDegraded, Texts.verifyNeeds, Texts.unknownRequest("r1"), Texts.notFound("/x"),
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
-            Texts.cordonNeeds,
+            Texts.cordonNeeds, Texts.nameTaken("r1"),
         ]
         #expect(
             told == [
                 "Redis cannot be reached, so nothing could be granted. Try again; your place is not kept.",
-                "An administrator (ops) refused all waiting requests. The reason given: maintenance. Nothing was granted to you; ask again later.",
-                "An administrator refused all waiting requests. Nothing was granted to you; ask again later.",
+                "An administrator (ops) refused all waiting requests. The reason given: maintenance. Nothing was granted to you; ask again later, under another request_id.",
+                "An administrator refused all waiting requests. Nothing was granted to you; ask again later, under another request_id.",
                 "This coordinator is shutting down. Nothing was granted; ask another one, or this one again in a few seconds.",
                 "Another coordinator has taken this request up for its client: the call there gets the answer.",
                 "A later call with the same request_id has taken this one's place: that call gets the answer.",
@@ -43,6 +43,7 @@ import Testing
                 "2000 event streams are open at this coordinator already, which is its limit. Poll the status meanwhile.",
                 "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all.",
                 "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it.",
+                "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")

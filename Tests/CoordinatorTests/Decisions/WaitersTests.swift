@@ -294,6 +294,21 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
                 == [.answer(CallID(2), .tooManyWaiting(limit: 1))])
     }
 
+    @Test func `a request's name leads to no other wish`() throws {
+        var waiters = try queued(request(1, ticket: "r-1", resumable: true))
+        var other = try request(2, ticket: "r-1", resumable: true)
+        other.holder = try HolderID("another")
+        #expect(waiters.handle(.lockRequested(other), at: at(2)) == [.answer(CallID(2), .nameTaken)])
+        let third = waiters.handle(.lockRequested(try request(3, ticket: "r-1", resumable: true)), at: at(3))
+        #expect(third == [.answer(CallID(1), .replaced)])
+
+        var elsewhere = connected()
+        let asked = elsewhere.handle(.lockRequested(try request(1, ticket: "r-1", resumable: true)), at: at(1))
+        let reference = try #require(asked.asks.first?.reference)
+        #expect(
+            elsewhere.handle(.askAnswered(reference, .nameTaken), at: at(1)) == [.answer(CallID(1), .nameTaken)])
+    }
+
     @Test func `a shutdown answers everybody and lets nobody in`() throws {
         var waiters = connected()
         for call in 1...3 as ClosedRange<UInt64> {

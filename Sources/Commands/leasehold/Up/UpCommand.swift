@@ -120,11 +120,39 @@ private actor Up {
 
     private func startRedis() async throws -> RedisEndpoint {
         if let redis = options.redis { return redis }
-        let server = try await PrivateServer.start(
-            loop: loop, directory: options.stateDirectory + "/redis", durability: options.durability, log: log)
+        let server: PrivateServer
+        do {
+            server = try await startPrivate()
+        } catch {
+            guard setUnreadableFileAside() else { throw error }
+            server = try await startPrivate()
+        }
         server.onExit = { [weak self] exit in self?.assumeIsolated { $0.redisEnded(exit) } }
         self.server = server
         return server.endpoint
+    }
+
+    private func startPrivate() async throws -> PrivateServer {
+        try await PrivateServer.start(
+            loop: loop, directory: options.stateDirectory + "/redis", durability: options.durability, log: log)
+    }
+
+    /// Redis may forget everything, but not refuse to start: a file that it cannot read is kept under another name.
+    /// False where that was not the reason.
+    private func setUnreadableFileAside() -> Bool {
+        let directory = options.stateDirectory + "/redis"
+        let file = directory + "/appendonlydir"
+        guard let said = try? Files.read(directory + "/redis.log"), Files.exists(file),
+            String(decoding: said.suffix(4096), as: UTF8.self).contains("Bad file format reading the append only file")
+        else { return false }
+        let aside = "\(file).unreadable-\(loop.wallClock.components.seconds)"
+        do throws(LoopError) {
+            try Files.move(file, to: aside)
+        } catch {
+            return false
+        }
+        log.error("redis_file_set_aside", ["path": .text(aside)])
+        return true
     }
 
     /// Agent and coordinator connect again by themselves: the next server has the same socket.
