@@ -47,7 +47,8 @@ let package = Package(
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
         room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
         room(
-            "Simulation", ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Telemetry"],
+            "Simulation",
+            ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings", "Telemetry"],
             lua: simulatorScripts),
         door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),

@@ -164,9 +164,4 @@ package struct Mutant: Sendable {
             "a grant is counted from its receipt instead of from the heartbeat before its offer",
             switches: [.countedFromReceipt]),
     ]
-
-    package static func named(_ name: String) throws(MutantError) -> Mutant {
-        guard let found = all.first(where: { $0.name == name }) else { throw .unknown(name) }
-        return found
-    }
 }

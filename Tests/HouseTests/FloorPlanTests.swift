@@ -21,7 +21,13 @@ import Testing
         ("EventLoop", ["CSystem", "Telemetry", "Glibc", "Synchronization"]),
         ("VulkanProbe", ["CVulkan", "LeaseModel", "Glibc"]),
         ("LeaseModel", []), ("JSON", []), ("Settings", []), ("Telemetry", []),
-        ("Simulation", ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Telemetry"]),
+        (
+            "Simulation",
+            [
+                "Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings",
+                "Telemetry", "Synchronization",
+            ]
+        ),
         ("Benchmarks", plain.union(["RedisClient"])),
     ]
 
