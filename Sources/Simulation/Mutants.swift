@@ -60,7 +60,7 @@ package struct Mutant: Sendable {
                 ScriptEdit(script: "Cancel", find: "elseif record.token ~= token then", replace: "elseif false then")
             ]),
         Mutant(
-            "cancel-anybody's", "a coordinator gives up leases that another has taken over",
+            "cancel-of-others", "a coordinator gives up leases that another has taken over",
             edits: [
                 ScriptEdit(
                     script: "Cancel", find: "if record.coordinator ~= coordinator then return { 'not-yours' } end",
