@@ -3,9 +3,10 @@
 SWIFT ?= swift
 UP ?=
 SEEDS ?= 2000
+JOBS ?= 2
 MINUTES ?= 10
 
-.PHONY: help deps test-deps build release up test lint format deb model simulate chaos bench clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,6 +34,14 @@ model: test-deps ## check the protocol's model and its mutants
 
 test: test-deps ## build and pass all tests
 	scripts/test
+
+simulate: ## run SEEDS simulated pools and check what clients are told (SEEDS=10000 for the long form)
+	$(SWIFT) build -c release --product simulate
+	.build/release/simulate --seeds $(SEEDS) --jobs $(JOBS)
+
+mutants: ## remove one rule of the protocol after the other; the simulation has to notice each
+	$(SWIFT) build -c release --product simulate
+	.build/release/simulate --mutants --seeds $(SEEDS)
 
 lint: ## check the format, in seconds
 	$(SWIFT) format lint -s -r Sources Tests examples

@@ -47,7 +47,8 @@ let package = Package(
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
         room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
         room(
-            "Simulation", ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Telemetry"],
+            "Simulation",
+            ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings", "Telemetry"],
             lua: simulatorScripts),
         door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
@@ -66,6 +67,7 @@ let package = Package(
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
         tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
+        tests("SimulationTests", ["Simulation", "EventLoop", "TestSupport", "simulate"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
         tests("HouseTests", ["Telemetry"]),
     ],

@@ -223,7 +223,9 @@ final class AgentProcess: Process {
         for action in actions {
             switch action {
             case .heartbeat(let session, let isFirst, let reports): heartbeat(session, isFirst: isFirst, reports)
-            case .say(let word, let session): say(word, session)
+            case .say(let word, let session):
+                if case .end(_, .expired) = word { world.counts.expiries += 1 }
+                say(word, session)
             case .journalThenSay(let word, let session):
                 let written = isWritten ?? writeJournal()
                 isWritten = written

@@ -273,6 +273,8 @@ struct Checker {
                 waiting.removeAll { $0.call == waiter.call }
                 return
             }
+            // Where a host went away with a lease for it that it was not told, it waits for that host.
+            guard !tables.contains(where: { $0.value.session == waiter.session }) else { continue }
             for unit in tables.keys.sorted() where takes(waiter.wish, unit) {
                 guard let freeSince = tables[unit]?.freeSince else { continue }
                 if now > max(waiter.since, freeSince, healedAt) + Self.movesWithin {

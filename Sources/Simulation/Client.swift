@@ -69,13 +69,7 @@ final class Client: Process {
             call: call.id, session: session.id, wish: session.wish, priority: session.priority.value,
             age: session.began, timeout: session.timeout, coordinator: coordinator.number)
         coordinator.at(world.now + world.delay(), .traffic) { if call.isOpen { coordinator.lock(call) } }
-        // The coordinator may end before the call reaches it.
-        let run = coordinator.run
-        world.timeline.add(
-            .timer, at: world.now + .seconds(1),
-            .act { [self] in
-                if call.isOpen, call.number == nil, coordinator.run != run { lockBroke(call, after: .zero) }
-            })
+        watch(call, run: coordinator.run)
         if session.severs > 0 {
             session.severs -= 1
             at(world.now + world.numbers.duration(.milliseconds(1) ... .seconds(6)), .plan) { [self] in sever(call) }
@@ -85,6 +79,14 @@ final class Client: Process {
             guard call.isOpen else { return }
             hangUp(call)
             lockBroke(call, after: .zero)
+        }
+    }
+
+    /// A coordinator may end before a call reaches it.
+    private func watch(_ call: LockCall, run: Int) {
+        at(world.now + .seconds(1), .timer) { [self] in
+            guard call.isOpen, call.number == nil else { return }
+            if call.coordinator.run == run { watch(call, run: run) } else { lockBroke(call, after: .zero) }
         }
     }
 

@@ -60,7 +60,7 @@ package struct Mutant: Sendable {
                 ScriptEdit(script: "Cancel", find: "elseif record.token ~= token then", replace: "elseif false then")
             ]),
         Mutant(
-            "cancel-anybody's", "a coordinator gives up leases that another has taken over",
+            "cancel-of-others", "a coordinator gives up leases that another has taken over",
             edits: [
                 ScriptEdit(
                     script: "Cancel", find: "if record.coordinator ~= coordinator then return { 'not-yours' } end",
@@ -164,9 +164,4 @@ package struct Mutant: Sendable {
             "a grant is counted from its receipt instead of from the heartbeat before its offer",
             switches: [.countedFromReceipt]),
     ]
-
-    package static func named(_ name: String) throws(MutantError) -> Mutant {
-        guard let found = all.first(where: { $0.name == name }) else { throw .unknown(name) }
-        return found
-    }
 }

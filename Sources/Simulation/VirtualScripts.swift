@@ -44,7 +44,6 @@ struct ScriptEdit: Sendable {
 package enum MutantError: Error, CustomStringConvertible {
     case notFound(find: String)
     case ambiguous(find: String, script: String)
-    case unknown(String)
 
     static func notFound(_ edit: ScriptEdit) -> MutantError { .notFound(find: edit.find) }
     static func ambiguous(_ edit: ScriptEdit, in script: String) -> MutantError {
@@ -55,7 +54,6 @@ package enum MutantError: Error, CustomStringConvertible {
         switch self {
         case .notFound(let find): "no script has the text that the mutant replaces: \(find)"
         case .ambiguous(let find, let script): "\(script).lua has this more than once: \(find)"
-        case .unknown(let name): "there is no mutant \"\(name)\""
         }
     }
 }

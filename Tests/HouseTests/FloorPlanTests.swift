@@ -24,8 +24,8 @@ import Testing
         (
             "Simulation",
             [
-                "Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Telemetry",
-                "Synchronization",
+                "Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings",
+                "Telemetry", "Synchronization",
             ]
         ),
         ("Benchmarks", plain.union(["RedisClient"])),
