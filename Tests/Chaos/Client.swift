@@ -207,7 +207,8 @@ actor Client {
         }
         guard Moment.now < held.until else {
             caller.history.note("ran-out", ["lease": .string(held.lease)], at: held.until)
-            if random.below(4) == 0 { _ = await renew(held, coordinator) }
+            // A lease that may still stand at its agent, though nobody may believe in it: renewing it is allowed.
+            if random.below(4) == 0 { _ = await renew(held, coordinator, late: true) }
             return
         }
         await giveBack(held, coordinator)
@@ -223,10 +224,10 @@ actor Client {
 
     private enum Renewal { case until(Int64), over, unknown }
 
-    private func renew(_ held: Held, _ coordinator: Int) async -> Renewal {
+    private func renew(_ held: Held, _ coordinator: Int, late: Bool = false) async -> Renewal {
         let answer = await caller.call(
             "renew", number: number(), at: coordinator, "/v1/gpu/renew", ["token": .string(held.token)],
-            timeout: .seconds(4), facts: ["lease": .string(held.lease), "h": .string(holder)])
+            timeout: .seconds(4), facts: ["lease": .string(held.lease), "h": .string(holder), "late": .bool(late)])
         if answer.status == 200, let left = answer.body["expires_in"]?.number {
             return .until(answer.sent + Int64(left * 1_000_000))
         }

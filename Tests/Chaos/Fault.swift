@@ -19,6 +19,8 @@ struct Fault: Sendable {
 
     let name: String
     let aim: Aim
+    /// Whether Redis has to be well meanwhile.
+    var needsRedis = false
     /// Whether the records of Redis, its stream among them, may go back or vanish.
     var losesRecords = false
     let strike: @Sendable (Outbreak) async throws -> Void

@@ -52,6 +52,7 @@ actor Nemesis {
             if let (fault, outbreak) = draw() {
                 await strike(fault, outbreak)
                 hit.remove(outbreak.target)
+                if fault.needsRedis { hit.remove("redis") }
             }
             await loop.sleep(for: .milliseconds(100 + random.below(600)))
         }
@@ -62,7 +63,9 @@ actor Nemesis {
         if deck.isEmpty { deck = faults.shuffled(using: &random) }
         for index in deck.indices.reversed() {
             let target = deck[index].target(&random, plan)
-            guard hit.insert(target).inserted else { continue }
+            guard !hit.contains(target), !deck[index].needsRedis || !hit.contains("redis") else { continue }
+            hit.insert(target)
+            if deck[index].needsRedis { hit.insert("redis") }
             let fault = deck.remove(at: index)
             let lasts = Duration.milliseconds(random.below(6) == 0 ? 6000 : 200 + random.below(2500))
             let seed = RandomSource(seed: random.next())

@@ -7,14 +7,23 @@ import TestSupport
 actor Run {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
+    /// What is done to the programs.
+    enum Kind: Sendable { case nemesis, flush(rounds: Int), stop(rounds: Int) }
+
     private let loop: EventLoop
+    private let kind: Kind
     private let plan: Plan
     private let directory: String
     private var signals: Signals?
-    private(set) var exitCode: Int32 = 1
 
-    init(_ plan: Plan, directory: String, loop: EventLoop) {
-        self.plan = plan
+    init(_ kind: Kind, _ plan: Plan, directory: String, loop: EventLoop) {
+        self.kind = kind
+        self.plan =
+            switch kind {
+            case .nemesis: plan
+            case .flush: FlushScenario.plan(plan)
+            case .stop: StopScenario.plan(plan)
+            }
         self.directory = directory
         self.loop = loop
     }
@@ -38,7 +47,7 @@ actor Run {
             do {
                 try await world.begin()
                 await tail.begin()
-                await Nemesis(world: world, plan: plan).rage()
+                try await act(in: world)
                 await finish(world, tail)
             } catch {
                 world.history.note("final", ["what": .string("the run ended early: \(error)")])
@@ -53,12 +62,27 @@ actor Run {
         }
     }
 
+    private func act(in world: World) async throws {
+        let failures: [String]
+        switch kind {
+        case .nemesis:
+            await Nemesis(world: world, plan: plan).rage()
+            failures = []
+        case .flush(let rounds):
+            world.history.note("loss", ["on": true])
+            failures = await (try FlushScenario(world, seed: plan.seed)).run(rounds: rounds)
+            world.history.note("loss", ["on": false])
+        case .stop(let rounds): failures = await (try StopScenario(world, seed: plan.seed)).run(rounds: rounds)
+        }
+        for failure in failures { world.history.note("final", ["what": .string(failure)]) }
+    }
+
     /// Nothing may be left over once the clients have gone.
     private func finish(_ world: World, _ tail: EventTail) async {
         for name in await world.endWorkers() {
             world.history.note("final", ["what": .string("\(name) did not end when it was asked to")])
         }
-        let patience = plan.longestTTL + plan.lockDelay + .seconds(6)
+        let patience = min(plan.longestTTL, .seconds(30)) + plan.lockDelay + .seconds(6)
         var left = "nothing was seen"
         let deadline = loop.now + patience
         while loop.now < deadline {
@@ -87,7 +111,7 @@ actor Run {
         guard let keys = await tail.keys(["ticket:", "lease:", "queue:", "offers", "waiting:", "holder:"]) else {
             return "Redis does not answer"
         }
-        found += keys
+        if !keys.isEmpty { found.append("keys \(keys.joined(separator: " "))") }
         return found.joined(separator: ", ")
     }
 

@@ -4,13 +4,16 @@ import TestSupport
 
 let usage = """
     chaos [--seconds N] [--seed N] [--faults A,B,...]   break everything for so long, then judge what clients saw
+    chaos flush [--rounds N] [--seed N]                 let Redis forget everything while 8 hold and 200 wait
+    chaos stop [--rounds N] [--seed N]                  stop holders for longer than their leases
     chaos check --history DIRECTORY                     judge a history again
     chaos faults                                        name the faults
 
     """
 
 func chaos(_ words: ArraySlice<String>) throws -> Int32 {
-    let arguments = try Arguments(words)
+    let scenario = words.first.flatMap { ["flush", "stop"].contains($0) ? $0 : nil }
+    let arguments = try Arguments(words.dropFirst(scenario == nil ? 0 : 1))
     guard let program = Environment.executablePath else { throw Arguments.Wrong(description: "/proc is missing") }
     let isRoot = Environment.userID == 0
     if isRoot, Environment.get("LEASEHOLD_CHAOS_INSIDE") == nil {
@@ -33,15 +36,27 @@ func chaos(_ words: ArraySlice<String>) throws -> Int32 {
     try Files.removeTree(directory)
     try Files.makeDirectory(directory)
     for part in ["history", "logs"] { try Files.makeDirectory("\(directory)/\(part)") }
-    Console.write("chaos --seconds \(seconds) --seed \(seed)\n")
+    let rounds = try arguments.number("rounds", 5)
+    let (kind, again): (Run.Kind, String) =
+        switch scenario {
+        case "flush": (.flush(rounds: rounds), "chaos flush --rounds \(rounds) --seed \(seed)")
+        case "stop": (.stop(rounds: rounds), "chaos stop --rounds \(rounds) --seed \(seed)")
+        default:
+            (
+                .nemesis,
+                "chaos --seconds \(seconds) --seed \(seed)"
+                    + (plan.faults.isEmpty ? "" : " --faults \(plan.faults.joined(separator: ","))")
+            )
+        }
+    Console.write("\(again)\n")
     Environment.raiseFileLimit()
     let loop = try EventLoop()
-    let run = Run(plan, directory: directory, loop: loop)
+    let run = Run(kind, plan, directory: directory, loop: loop)
     try run.assumeIsolated { try $0.begin() }
     loop.run()
     let isWell = try Verdict.tell("\(directory)/history")
     guard isWell, arguments.optional("keep") == nil else {
-        Console.write("history and logs: \(directory)\nagain: chaos --seconds \(seconds) --seed \(seed)\n")
+        Console.write("history and logs: \(directory)\nagain: \(again)\n")
         return isWell ? 0 : 1
     }
     try Files.removeTree(directory)
@@ -57,6 +72,14 @@ func client(_ words: ArraySlice<String>) throws -> Int32 {
     return 0
 }
 
+func holder(_ words: ArraySlice<String>) throws -> Int32 {
+    let loop = try EventLoop()
+    let holder = try Holder(Arguments(words), loop: loop)
+    loop.spawn { await holder.run() }
+    loop.run()
+    return 0
+}
+
 extension SystemRandomNumberGenerator {
     static func number() -> UInt32 { .random(in: 1...999_999_999) }
 }
@@ -66,6 +89,7 @@ do {
     let code: Int32
     switch words.first {
     case "client": code = try client(words.dropFirst())
+    case "holder": code = try holder(words.dropFirst())
     case "check": code = try Verdict.tell(Arguments(words.dropFirst()).text("history")) ? 0 : 1
     case "faults":
         Console.write(Fault.all.map(\.name).sorted().joined(separator: "\n") + "\n")
