@@ -15,7 +15,18 @@ struct Fault: Sendable {
     }
 
     /// What a fault hits; two faults never hit the same thing at one time.
-    enum Aim: Sendable { case coordinator, agent, worker, redis, clock, redisLink, clientLink, probe }
+    enum Aim: Sendable { case coordinator, agent, worker, redis, clock, redisLink, clientLink, probe, host }
+
+    /// Whether it can break out in this run.
+    func fits(_ plan: Plan) -> Bool {
+        switch aim {
+        case .redisLink, .clientLink: plan.network == nil
+        case .host: plan.network != nil
+        case .coordinator, .agent, .worker, .redis, .clock:
+            !name.hasPrefix("twin-") && name != "agent-id-twice" || plan.network == nil
+        case .probe: plan.probedAgent >= 0
+        }
+    }
 
     let name: String
     let aim: Aim
@@ -37,12 +48,13 @@ struct Fault: Sendable {
                 ? "c\(random.below(plan.coordinators))-redis" : "a\(random.below(plan.agents))-redis"
         case .clientLink: "w\(random.below(plan.workers))-c\(random.below(plan.coordinators))"
         case .probe: "a\(plan.probedAgent)"
+        case .host: "n\(random.below(plan.network?.hosts ?? 1))"
         }
     }
 
     static let all: [Fault] =
         programs("coordinator", .coordinator) + programs("agent", .agent) + programs("client", .worker)
-        + redis + clocks + links("redis-link", .redisLink) + links("client-link", .clientLink) + odd
+        + hosts + redis + clocks + links("redis-link", .redisLink) + links("client-link", .clientLink) + odd
 
     /// What happens to any process.
     private static func programs(_ role: String, _ aim: Aim) -> [Fault] {
@@ -96,6 +108,27 @@ struct Fault: Sendable {
                 }
             },
         ]
+    }
+
+    /// What happens to a host's network.
+    private static let hosts: [Fault] = [
+        host("host-cut-off") { try $0.cut($1, .both) }, host("host-is-not-heard") { try $0.cut($1, .sent) },
+        host("host-hears-nothing") { try $0.cut($1, .received) },
+        Fault(name: "host-unplugged", aim: .host) { outbreak in
+            guard let network = outbreak.world.plan.network, let host = Int(outbreak.target.dropFirst()) else { return }
+            try network.unplug(host)
+            await outbreak.wait()
+            try network.plug(host)
+        },
+    ]
+
+    private static func host(_ name: String, _ cut: @escaping @Sendable (Network, Int) throws -> Void) -> Fault {
+        Fault(name: name, aim: .host) { outbreak in
+            guard let network = outbreak.world.plan.network, let host = Int(outbreak.target.dropFirst()) else { return }
+            try cut(network, host)
+            await outbreak.wait()
+            try network.heal(host)
+        }
     }
 
     private static let clocks = [

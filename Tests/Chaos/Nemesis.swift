@@ -28,7 +28,7 @@ actor Nemesis {
         self.plan = plan
         loop = world.loop
         random = RandomSource(seed: plan.seed)
-        faults = Fault.all.filter { plan.faults.isEmpty || plan.faults.contains($0.name) }
+        faults = Fault.all.filter { $0.fits(plan) && (plan.faults.isEmpty || plan.faults.contains($0.name)) }
     }
 
     /// Returns when the run's time is over, after a calm.

@@ -13,6 +13,8 @@ struct Plan: Sendable {
     /// Names of the faults to draw from.
     var faults: [String]
 
+    /// Where the programs run: side by side on sockets of one machine, or each on a host of its own.
+    var network: Network?
     var coordinators = 2
     var agents = 3
     var unitsAHost = 4
@@ -24,6 +26,17 @@ struct Plan: Sendable {
     /// The longest that clients ask for.
     var clientTTL = Duration.seconds(3)
     var lockDelay = Duration.milliseconds(300)
+
+    /// The host that a program runs on where there is a network: Redis first, then the others; a worker on each.
+    func place(of program: String) -> Int {
+        let number = Int(program.drop { !$0.isNumber }.prefix { $0.isNumber }) ?? 0
+        return switch program.first {
+        case "c": 1 + number
+        case "a": 1 + coordinators + number
+        case "w": number
+        default: 0
+        }
+    }
 
     func host(_ index: Int) -> String { "h\(index)" }
     /// GPUs, and a unit a host for the loading of models.

@@ -138,7 +138,10 @@ extension World {
     /// Tells Redis something, until it has heard it.
     func redis(_ words: [String]) async {
         for _ in 0..<20 {
-            let command = ChildCommand(["redis-cli", "-s", redisSocket] + words)
+            var command = ChildCommand(["redis-cli", "-s", redisSocket] + words)
+            if plan.network != nil {
+                command.environment = Environment.all.merging(["REDISCLI_AUTH": Self.secret]) { $1 }
+            }
             if let result = try? await ChildProcess.run(command, deadline: .seconds(1), on: loop),
                 result.exit == .exited(0), !result.output.starts(with: Array("ERR".utf8))
             {
@@ -188,7 +191,7 @@ extension World {
             let state = "\(directory)/state-\(name)"
             try Files.removeTree(state)
             try Files.makeDirectory(state)
-            let link = relays["\(agent)-redis"].map { _ in "\(directory)/\(agent)-redis.relay" } ?? redisSocket
+            let link = "unix://\(directory)/\(agent)-redis.relay"
             try start(name, agentCommand(index, state: state, link: link), environment: try probed(index))
             history.note("twin", ["p": .string(name)])
         } catch {

@@ -42,8 +42,7 @@ actor Run {
     private func run() async {
         do {
             let world = try World(plan, directory: directory, loop: loop)
-            let endpoint = RedisEndpoint(address: .unix(path: world.redisSocket))
-            let tail = EventTail(endpoint, pool: "default", history: world.history, loop: loop)
+            let tail = EventTail(world.redisEndpoint, pool: "default", history: world.history, loop: loop)
             do {
                 try await world.begin()
                 await tail.begin()

@@ -50,6 +50,7 @@ actor World {
     // MARK: Starting
 
     func begin() async throws {
+        try plan.network?.build()
         try startRedis()
         for index in 0..<plan.coordinators { try startCoordinator(index) }
         for index in 0..<plan.agents { try startAgent(index) }
@@ -67,29 +68,56 @@ actor World {
             environment["LD_PRELOAD"] = clock.library
             environment["CHAOS_CLOCK"] = clock.file
         }
-        try start(
-            "redis",
-            [
-                "redis-server", "--port", "0", "--unixsocket", redisSocket, "--unixsocketperm", "700", "--save", "",
-                "--appendonly", "yes", "--appendfsync", "everysec", "--dir", redisDirectory,
-                "--maxmemory-policy", "noeviction", "--aof-load-truncated", "yes", "--loglevel", "warning",
-            ], environment: environment)
+        var arguments = [
+            "redis-server", "--unixsocket", redisSocket, "--unixsocketperm", "700", "--save", "", "--appendonly", "yes",
+            "--appendfsync", "everysec", "--dir", redisDirectory, "--maxmemory-policy", "noeviction",
+            "--aof-load-truncated", "yes", "--loglevel", "warning",
+        ]
+        if plan.network == nil {
+            arguments += ["--port", "0"]
+        } else {
+            arguments += ["--port", "6379", "--bind", Network.address(0), "--protected-mode", "no", "--user"]
+            // The rights of docs/operating.md, and none for who comes over the network without a password.
+            arguments += ["leasehold", "on", ">\(Self.secret)", "resetkeys", "~lh:*", "resetchannels", "&lh:*"]
+            arguments += "-@all +@read +@write +@scripting +@pubsub +@connection +info +time".split(separator: " ")
+                .map(String.init)
+            arguments += ["--requirepass", Self.secret]
+        }
+        try start("redis", arguments, environment: environment)
+    }
+
+    /// Stands for every password of a run.
+    static let secret = "a-password-of-this-run"
+
+    /// Where a program finds Redis.
+    private func redisURL(for name: String) throws -> String {
+        if plan.network != nil { return "redis://leasehold:\(Self.secret)@\(Network.address(0)):6379" }
+        return "unix://" + (try relay("\(name)-redis", to: redisSocket))
+    }
+
+    /// Where this process finds Redis itself, past all relays and cuts.
+    nonisolated var redisEndpoint: RedisEndpoint {
+        RedisEndpoint(address: .unix(path: redisSocket), password: plan.network == nil ? nil : Self.secret)
     }
 
     private func startCoordinator(_ index: Int) throws {
         let name = "c\(index)"
-        let link = try relay("\(name)-redis", to: redisSocket)
-        try start(
-            name,
-            [
-                "\(plan.programs)/leasehold-coordinator", "--redis", "unix://\(link)", "--listen",
-                "unix:\(directory)/\(name).sock", "--max-ttl", "\(plan.longestTTL.inSeconds)", "--log-level", "info",
-            ])
+        var arguments = [
+            "\(plan.programs)/leasehold-coordinator", "--redis", try redisURL(for: name), "--listen",
+            "unix:\(directory)/\(name).sock", "--max-ttl", "\(plan.longestTTL.inSeconds)", "--log-level", "info",
+        ]
+        if plan.network != nil {
+            let tokens = "\(directory)/tokens"
+            let line = "fleet roles=client,operator,admin sha256=\(Digest.sha256Hex(Self.secret))\n"
+            try Files.replace(tokens, with: Array(line.utf8))
+            arguments += ["--listen", "\(Network.address(plan.place(of: name))):8080", "--tokens", tokens]
+        }
+        try start(name, arguments)
     }
 
     private func startAgent(_ index: Int) throws {
         let name = "a\(index)"
-        let link = try relay("\(name)-redis", to: redisSocket)
+        let link = try redisURL(for: name)
         let state = stateDirectory(of: name)
         try Files.makeDirectory(state)
         if plan.isRoot {
@@ -109,7 +137,7 @@ actor World {
             ? ["--probe", "\(directory)/probe", "--probe-timeout", "0.5", "--probe-interval", "2"]
             : ["--simulate", "\(plan.unitsAHost)"]
         return [
-            "\(plan.programs)/leasehold-agent", "--redis", "unix://\(link)", "--host-id", plan.host(index),
+            "\(plan.programs)/leasehold-agent", "--redis", link, "--host-id", plan.host(index),
             "--state-dir", state, "--lock-delay", "\(plan.lockDelay.inSeconds)", "--max-ttl",
             "\(plan.longestTTL.inSeconds)", "--stop-grace", "0.2", "--log-level", "info",
         ] + devices
@@ -145,7 +173,12 @@ actor World {
         let name = "w\(index)"
         var doors: [String] = []
         for coordinator in 0..<plan.coordinators {
-            doors.append("unix://" + (try relay("\(name)-c\(coordinator)", to: "\(directory)/c\(coordinator).sock")))
+            if plan.network != nil {
+                doors.append("http://\(Network.address(plan.place(of: "c\(coordinator)"))):8080")
+            } else {
+                let upstream = "\(directory)/c\(coordinator).sock"
+                doors.append("unix://" + (try relay("\(name)-c\(coordinator)", to: upstream)))
+            }
         }
         var seeds = RandomSeeds(plan.seed &+ UInt64(index) &* 7919)
         try start(name, workerCommand(index, doors, seed: seeds.next()))
@@ -158,13 +191,14 @@ actor World {
             (0..<plan.agents).map(plan.host).joined(separator: ","), "--units", "\(plan.unitsAHost)", "--device",
             "unix://\(directory)/device.sock", "--longest-ttl", "\(plan.clientTTL.microseconds / 1000)", "--clients",
             "\(plan.clientsAWorker)",
-        ]
+        ] + (plan.network == nil ? [] : ["--token", Self.secret])
     }
 
     // MARK: Programs
 
     func start(_ name: String, _ arguments: [String], environment: [String: String]? = nil) throws {
-        var command = ChildCommand(arguments)
+        let entering = plan.network == nil ? [] : Network.entering(plan.place(of: name))
+        var command = ChildCommand(entering + arguments)
         command.environment = environment
         command.output = .file("\(directory)/logs/\(name)")
         command.errorOutput = .file("\(directory)/logs/\(name)")
@@ -337,7 +371,8 @@ actor World {
         let http = HTTPClient(loop: loop)
         defer { http.close() }
         let answer = try? await http.send(
-            .get, "/v1/gpu/status", to: .unix(path: "\(directory)/c\(coordinator).sock"), timeout: .seconds(2))
+            .get, "/v1/gpu/status", to: .unix(path: "\(directory)/c\(coordinator).sock"),
+            headers: plan.network == nil ? .init() : ["Authorization": "Bearer \(Self.secret)"], timeout: .seconds(2))
         guard let answer, answer.status == 200 else { return nil }
         return (try? JSONParser.parse(answer.body))?.object
     }

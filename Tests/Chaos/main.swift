@@ -6,20 +6,21 @@ let usage = """
     chaos [--seconds N] [--seed N] [--faults A,B,...]   break everything for so long, then judge what clients saw
     chaos flush [--rounds N] [--seed N]                 let Redis forget everything while 8 hold and 200 wait
     chaos stop [--rounds N] [--seed N]                  stop holders for longer than their leases
+    chaos fleet [--seconds N] [--seed N]                the same on six hosts with a network that breaks; needs root
     chaos check --history DIRECTORY                     judge a history again
     chaos faults                                        name the faults
 
     """
 
 func chaos(_ words: ArraySlice<String>) throws -> Int32 {
-    let scenario = words.first.flatMap { ["flush", "stop"].contains($0) ? $0 : nil }
+    let scenario = words.first.flatMap { ["flush", "stop", "fleet"].contains($0) ? $0 : nil }
     let arguments = try Arguments(words.dropFirst(scenario == nil ? 0 : 1))
     guard let program = Environment.executablePath else { throw Arguments.Wrong(description: "/proc is missing") }
     let isRoot = Environment.userID == 0
     if isRoot, Environment.get("LEASEHOLD_CHAOS_INSIDE") == nil {
         // Whatever happens, no process, mount or file outlives these namespaces.
         throw Shell.become(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--", program] + words,
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", program] + words,
             adding: "LEASEHOLD_CHAOS_INSIDE")
     }
     let seed = UInt64(try arguments.number("seed", Int(SystemRandomNumberGenerator.number())))
@@ -30,6 +31,11 @@ func chaos(_ words: ArraySlice<String>) throws -> Int32 {
         faults: arguments.optional("faults")?.split(separator: ",").map(String.init) ?? [])
     for name in plan.faults where !Fault.all.contains(where: { $0.name == name }) {
         throw Arguments.Wrong(description: "there is no fault \"\(name)\"; chaos faults names them")
+    }
+    if scenario == "fleet" {
+        guard isRoot else { throw Arguments.Wrong(description: "a fleet needs root: it makes network namespaces") }
+        plan.network = Network(hosts: 1 + plan.coordinators + plan.agents)
+        plan.probedAgent = -1
     }
     plan.workers = try arguments.number("workers", plan.workers)
     let directory = "/tmp/lhc-\(seed)"
@@ -44,7 +50,7 @@ func chaos(_ words: ArraySlice<String>) throws -> Int32 {
         default:
             (
                 .nemesis,
-                "chaos --seconds \(seconds) --seed \(seed)"
+                "chaos \(scenario == nil ? "" : "fleet ")--seconds \(seconds) --seed \(seed)"
                     + (plan.faults.isEmpty ? "" : " --faults \(plan.faults.joined(separator: ","))")
             )
         }
