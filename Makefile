@@ -5,7 +5,7 @@ UP ?=
 SEEDS ?= 2000
 MINUTES ?= 10
 
-.PHONY: help deps test-deps build release up test lint format deb model simulate chaos bench clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate chaos fleet bench clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,12 @@ up: release ## run it all on this machine: private Redis, agent, coordinator (UP
 
 model: test-deps ## check the protocol's model and its mutants
 	scripts/model
+
+chaos: test-deps ## break the real programs for MINUTES=10 and judge what their clients saw
+	scripts/chaos $(MINUTES)
+
+fleet: test-deps ## the same on six hosts in network namespaces, as root
+	scripts/chaos fleet $(MINUTES)
 
 test: test-deps ## build and pass all tests
 	scripts/test

@@ -47,6 +47,7 @@ extension Fault {
             await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "0"])
         },
         Fault(name: "redis-evicts", aim: .redis, losesRecords: true) { outbreak in
+            await outbreak.world.evicts()
             await outbreak.world.redis(["CONFIG", "SET", "maxmemory-policy", "allkeys-random"])
             await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "1"])
             await outbreak.wait()
@@ -106,7 +107,7 @@ extension Fault {
             try Files.remove("\(world.directory)/hang")
             await world.hangUp(outbreak.target)
         },
-        Fault(name: "agent-id-twice", aim: .agent) { outbreak in
+        Fault(name: "agent-id-twice", aim: .agent, needsRedis: true) { outbreak in
             await outbreak.world.startTwin(of: outbreak.target)
             await outbreak.wait()
             await outbreak.world.endTwin(of: outbreak.target)
@@ -119,7 +120,11 @@ extension Fault {
             await outbreak.world.loop.sleep(for: .seconds(17))
             await outbreak.world.goOn(outbreak.target)
             await outbreak.wait()
+            // The first one's journal knows nothing of the other's leases: they have to run out before it speaks again.
+            await outbreak.world.holdDown(outbreak.target)
             await outbreak.world.endTwin(of: outbreak.target)
+            await outbreak.world.loop.sleep(for: outbreak.world.plan.longestTTL + outbreak.world.plan.lockDelay)
+            await outbreak.world.letGo(outbreak.target)
             await outbreak.world.isRegistered(outbreak.target)
         },
     ]

@@ -110,7 +110,7 @@ actor Run {
         guard let keys = await tail.keys(["ticket:", "lease:", "queue:", "offers", "waiting:", "holder:"]) else {
             return "Redis does not answer"
         }
-        if !keys.isEmpty { found.append("keys \(keys.joined(separator: " "))") }
+        if !keys.isEmpty, !(await world.hasEvicted) { found.append("keys \(keys.joined(separator: " "))") }
         return found.joined(separator: ", ")
     }
 

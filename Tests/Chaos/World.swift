@@ -35,6 +35,8 @@ actor World {
     let history: History
     private(set) var programs: [String: Program] = [:]
     private(set) var relays: [String: Relay] = [:]
+    /// Redis has thrown records away, so that others may have lost what they belong to.
+    private(set) var hasEvicted = false
     private(set) var crashes: [String] = []
     private var device: GuardedDevice?
     private var mounts: [String] = []
@@ -258,6 +260,12 @@ actor World {
         program.child?.signal(.kill)
     }
 
+    /// Does not start a program again that ends; ends it where it runs.
+    func holdDown(_ name: String) {
+        programs[name]?.isHeldDown = true
+        if programs[name]?.child != nil { kill(name, holdDown: true) }
+    }
+
     /// Lets a program that was held down start again.
     func letGo(_ name: String) {
         programs[name]?.isHeldDown = false
@@ -285,6 +293,8 @@ actor World {
     }
 
     func processID(of name: String) -> Int32? { programs[name]?.child?.processID }
+
+    func evicts() { hasEvicted = true }
 
     func retire(_ name: String) { programs[name]?.isWanted = false }
 
