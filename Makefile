@@ -32,6 +32,12 @@ up: release ## run it all on this machine: private Redis, agent, coordinator (UP
 model: test-deps ## check the protocol's model and its mutants
 	scripts/model
 
+chaos: test-deps ## break the real programs for MINUTES=10 and judge what their clients saw
+	scripts/chaos $(MINUTES)
+
+fleet: test-deps ## the same on six hosts in network namespaces, as root
+	scripts/chaos fleet $(MINUTES)
+
 test: test-deps ## build and pass all tests
 	scripts/test
 

@@ -58,6 +58,10 @@ let package = Package(
         .executableTarget(
             name: "example-swift", dependencies: ["GPULease"], path: "examples/swift", swiftSettings: safe),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),
+        .executableTarget(
+            name: "chaos",
+            dependencies: ["CSystem", "EventLoop", "HTTP", "JSON", "RedisClient", "Telemetry", "TestSupport"],
+            path: "Tests/Chaos", swiftSettings: wall),
         tests("LeaseModelTests", ["LeaseModel"]), tests("JSONTests", ["JSON", "TestSupport"]),
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
         tests("EventLoopTests", ["EventLoop", "TestSupport"]),

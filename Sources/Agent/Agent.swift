@@ -172,9 +172,12 @@ package actor Agent {
         probeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.probe() } }
         probeTimer?.arm(after: settings.probeInterval)
         client.onStateChange = { [weak self] state in self?.assumeIsolated { $0.clientChanged(state) } }
+        let everybody = LeaseStore.allAgents(of: settings.pool)
         subscription.start(
-            channels: [LeaseStore.inbox(of: instance, pool: settings.pool)],
-            onMessage: { [weak self] _, bytes in self?.assumeIsolated { $0.heard(bytes) } },
+            channels: [LeaseStore.inbox(of: instance, pool: settings.pool), everybody],
+            onMessage: { [weak self] channel, bytes in
+                self?.assumeIsolated { if channel == everybody { $0.feed(.forgotten) } else { $0.heard(bytes) } }
+            },
             onStateChange: { [weak self] state in self?.assumeIsolated { $0.inboxChanged(state) } })
         client.start()
     }

@@ -9,5 +9,7 @@ struct Keys {
     /// Given to every script as `KEYS[1]`: it routes to the pool's slot and carries the prefix.
     var clock: String { prefix + "clock" }
     var events: String { prefix + "events" }
+    /// What is told to all agents of the pool.
+    var allAgents: String { prefix + "to:agents" }
     func inbox(_ instance: InstanceID) -> String { prefix + "to:" + instance.text }
 }

@@ -29,6 +29,9 @@ package struct LeaseStore: Sendable {
         self.keys = Keys(pool)
     }
 
+    /// The channel on which all agents of a pool are told that Redis has lost everything.
+    package static func allAgents(of pool: PoolID) -> String { Keys(pool).allAgents }
+
     /// The channel on which one agent or coordinator gets its messages.
     package static func inbox(of instance: InstanceID, pool: PoolID) -> String { Keys(pool).inbox(instance) }
 

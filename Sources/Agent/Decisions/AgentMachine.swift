@@ -10,6 +10,8 @@ package struct AgentMachine: Equatable {
         /// The inbox was opened anew: messages may have been lost, and it may lead to another server than the commands.
         /// Only a new session tells its mail from that of a server left behind.
         case subscribed
+        /// A coordinator has found Redis empty.
+        case forgotten
         case mail(AgentMail)
         case heartbeatAnswered(session: Int64, HeartbeatAnswer)
         case confirmAnswered(session: Int64, LeaseID, ConfirmAnswer)
@@ -112,6 +114,9 @@ package struct AgentMachine: Equatable {
     static let journalPause = Duration.milliseconds(200)
     /// How long after a first heartbeat without a good answer the next one follows.
     static let retryPause = Duration.seconds(1)
+    /// Once Redis has forgotten everything, agents speak after every coordinator has queued its waiters again with two
+    /// heartbeats of theirs: a unit that is told to be free earlier would go to whoever came first since.
+    static let orderPause = Limits.beat * 2
     /// Messages kept while a session opens; what is beyond is told again by a heartbeat's answer.
     static let earlyMessages = 1024
 
@@ -199,6 +204,7 @@ package struct AgentMachine: Equatable {
         case .connected: beginSession(at: now)
         case .disconnected: link = .down
         case .subscribed: if isConnected { beginSession(at: now) }
+        case .forgotten: nextHeartbeat = nextHeartbeat.map { min($0, now + Self.orderPause) }
         case .mail(let mail): if mail.session == session { receive(mail.messages, at: now) }
         case .heartbeatAnswered(let session, let answer):
             if session == self.session { heartbeatAnswered(answer, at: now) }

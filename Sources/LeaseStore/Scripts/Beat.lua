@@ -6,7 +6,8 @@
 local coordinator = ARGV[1]
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
-call('HSETNX', KEYS[1], 'epoch', ARGV[4])
+-- Redis has lost everything: agents that have not noticed would not speak before their next heartbeat is due.
+if call('HSETNX', KEYS[1], 'epoch', ARGV[4]) == 1 then call('PUBLISH', P .. 'to:agents', 'forgotten') end
 
 for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms), 'LIMIT', 0, 32)) do
   local record = lease_record(lease)

@@ -35,6 +35,15 @@ import Testing
         #expect(bench.machine.wakeAt == bench.now + .seconds(5))
     }
 
+    @Test func `speaks a second after Redis was found empty, when the waiters are queued again`() throws {
+        var bench = try Bench.open()
+        #expect(bench.handle(.forgotten) == [])
+        #expect(bench.machine.wakeAt == bench.now + .seconds(1))
+        bench.handle(.forgotten, after: .milliseconds(600))
+        #expect(bench.machine.wakeAt == bench.now + .milliseconds(400))
+        #expect(bench.handle(.clockReached, after: .milliseconds(400)) == [bench.heartbeat])
+    }
+
     @Test func `is tried again where its first heartbeat has no answer`() throws {
         var bench = try Bench()
         bench.handle(.connected)
