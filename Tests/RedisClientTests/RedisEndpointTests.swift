@@ -67,7 +67,7 @@ import Testing
                 .map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
             guard let endpoint = try? RedisEndpoint(parsing: text) else { continue }
             #expect(endpoint.database >= 0)
-            if case .tcp(let host, let port) = endpoint.address {
+            if case .server(.tcp(let host, let port)) = endpoint.target {
                 #expect(!host.isEmpty && (1...65535).contains(port), "\(text)")
             }
         }
