@@ -32,12 +32,15 @@ package final class RedisNode: Sendable {
         "save \"\"", "appendonly no", "maxmemory-policy noeviction", "repl-diskless-sync-delay 0",
     ]
 
-    /// Ports that nobody listens on, below those that the kernel gives to connections.
+    private static let given = Mutex<Set<Int>>([])
+
+    /// Ports that nobody listens on and no test of this process was given, below those that the kernel gives to
+    /// connections.
     package static func freePorts(_ count: Int) -> [Int] {
         var ports: [Int] = []
         while ports.count < count {
             let port = Int.random(in: 20_000..<32_000)
-            if !ports.contains(port), isFree(port) { ports.append(port) }
+            if isFree(port), given.withLock({ $0.insert(port).inserted }) { ports.append(port) }
         }
         return ports
     }
