@@ -8,6 +8,10 @@ struct Keys {
 
     /// Given to every script as `KEYS[1]`: it routes to the pool's slot and carries the prefix.
     var clock: String { prefix + "clock" }
+    /// Never written. It goes to every script as `KEYS[2]`: while a cluster moves the pool's slot from one node to
+    /// another, neither has all keys, and a script would find half of a record there. A server that is asked for a key
+    /// that it does not have refuses the script then (ASK, TRYAGAIN) before it begins.
+    var absent: String { prefix + "absent" }
     var events: String { prefix + "events" }
     func inbox(_ instance: InstanceID) -> String { prefix + "to:" + instance.text }
 }

@@ -10,14 +10,14 @@ import Testing
             case .settings(let given) = try CoordinatorOptions.table.read(
                 arguments: arguments, environment: environment)
         else { throw SettingsError("no settings") }
-        return try CoordinatorOptions(given, version: "1")
+        return try CoordinatorOptions(given, environment: [:], version: "1")
     }
 
     private func refusal(_ arguments: String...) -> String {
         do {
             guard case .settings(let given) = try CoordinatorOptions.table.read(arguments: arguments, environment: [:])
             else { return "no settings" }
-            _ = try CoordinatorOptions(given, version: "1")
+            _ = try CoordinatorOptions(given, environment: [:], version: "1")
             return "taken"
         } catch {
             return "\(error)"

@@ -1,6 +1,5 @@
 import EventLoop
 import RedisClient
-import Synchronization
 import TestSupport
 import Testing
 
@@ -53,15 +52,10 @@ import Testing
                     "SENTINEL", "MONITOR", TestSentinels.master, "127.0.0.1", "\(sentinels.servers[1].port)", "2")
                 if index == 0 {
                     // One of three is no reason to go.
-                    #expect(
-                        try await all.client.command(["INFO", "server"]).text?
-                            .contains("tcp_port:\(sentinels.servers[0].port)") == true)
+                    #expect(try await all.port() == sentinels.servers[0].port)
                 }
             }
-            try await eventually("the new master is used") {
-                let info = try? await all.client.command(["INFO", "server"]).text
-                return info?.contains("tcp_port:\(sentinels.servers[1].port)") == true
-            }
+            try await eventually("the new master is used", is: sentinels.servers[1].port) { try await all.port() }
             try await eventually("nobody is left at the old one") {
                 !(try await sentinels.servers[0].ask("CLIENT", "LIST").contains("name=follower"))
             }
@@ -116,60 +110,5 @@ extension RedisEndpoint {
         case .sentinels(let sentinels): sentinels.nodes
         case .cluster(let seeds): seeds
         }
-    }
-}
-
-/// The three connections of a coordinator, and what came through them.
-final class Followers: Sendable {
-    let client: RedisClient
-    let messages = Mutex<[String]>([])
-    let entries = Mutex<[String]>([])
-    private let loop: EventLoop
-    private let subscription: RedisSubscription
-    private let reader: RedisStreamReader
-    private let channel: String
-    private let stream: String
-
-    init(_ loop: EventLoop, _ endpoint: RedisEndpoint, _ settings: RedisSettings = .init(), tag: String = "{p}") {
-        self.loop = loop
-        channel = "to:\(tag)"
-        stream = "events:\(tag)"
-        client = RedisClient(loop: loop, endpoint: endpoint, name: "follower", log: .silent, settings: settings)
-        subscription = RedisSubscription(
-            loop: loop, endpoint: endpoint, name: "follower-inbox", log: .silent, settings: settings)
-        reader = RedisStreamReader(
-            loop: loop, endpoint: endpoint, name: "follower-events", stream: stream, log: .silent, settings: settings)
-    }
-
-    func start() async throws {
-        try await loop.run { [self] in
-            client.start()
-            subscription.start(channels: [channel]) { _, body in
-                self.messages.withLock { $0.append(String(decoding: body, as: UTF8.self)) }
-            }
-            reader.start(
-                after: "0",
-                onEntries: { entries in
-                    self.entries.withLock { $0 += entries.compactMap { $0["word"] } }
-                })
-        }
-    }
-
-    /// Says a word until it has come back through the inbox and the stream, also while a failover is under way.
-    func expectAllToWork(_ word: String) async throws {
-        try await eventually("\(word): the stream tells it", within: .seconds(20)) {
-            _ = try? await self.client.command(["XADD", .text(self.stream), "*", "word", .text(word)])
-            return self.entries.withLock { $0.contains(word) }
-        }
-        try await eventually("\(word): the inbox tells it", within: .seconds(20)) {
-            _ = try? await self.client.command(["PUBLISH", .text(self.channel), .text(word)])
-            return self.messages.withLock { $0.contains(word) }
-        }
-    }
-
-    func close() async {
-        await reader.close()
-        await subscription.close()
-        await client.close()
     }
 }
