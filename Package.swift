@@ -43,7 +43,7 @@ let package = Package(
         room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], lua: scripts),
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
         room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
-        door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
+        door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),

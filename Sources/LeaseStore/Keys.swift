@@ -13,5 +13,9 @@ struct Keys {
     /// that it does not have refuses the script then (ASK, TRYAGAIN) before it begins.
     var absent: String { prefix + "absent" }
     var events: String { prefix + "events" }
+    /// A pattern of the pool's keys, as access rules take it.
+    var all: String { prefix + "*" }
+    /// A pattern of the channels of its agents and coordinators.
+    var allInboxes: String { prefix + "to:*" }
     func inbox(_ instance: InstanceID) -> String { prefix + "to:" + instance.text }
 }

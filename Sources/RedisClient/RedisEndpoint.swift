@@ -49,6 +49,11 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
     /// whole while a part of the keys has been moved away. Without meaning elsewhere.
     package private(set) var slotKey = ""
 
+    /// What `init(parsing:)` takes, for help and errors.
+    package static let forms =
+        "redis://[USER:PASSWORD@]HOST:PORT[/DB], unix:///PATH[?db=N], sentinel://HOST:PORT,.../MASTER "
+        + "or redis+cluster://HOST:PORT,..."
+
     package init(address: Address, user: String? = nil, password: String? = nil, database: Int = 0) {
         self.init(target: .server(address), user: user, password: password, database: database)
     }
