@@ -50,7 +50,7 @@ let package = Package(
             "Simulation",
             ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings", "Telemetry"],
             lua: simulatorScripts),
-        door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "RedisClient"]),
+        door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),

@@ -55,11 +55,11 @@ package actor Agent {
         self.log = log.with(["host": .text(settings.host.text)])
         self.source = devices
         self.onEnd = onEnd
+        let redis = settings.redis.serving(slotOf: LeaseStore.slotKey(of: settings.pool))
         client = RedisClient(
-            loop: loop, endpoint: settings.redis, name: "leasehold-agent", log: log, settings: settings.redisSettings)
+            loop: loop, endpoint: redis, name: "leasehold-agent", log: log, settings: settings.redisSettings)
         subscription = RedisSubscription(
-            loop: loop, endpoint: settings.redis, name: "leasehold-agent-inbox", log: log,
-            settings: settings.redisSettings)
+            loop: loop, endpoint: redis, name: "leasehold-agent-inbox", log: log, settings: settings.redisSettings)
         let client = client
         let outbox = Outbox(loop: loop) { script, keys, arguments, reply in
             client.evaluate(script, keys: keys, arguments: arguments, reply: reply)

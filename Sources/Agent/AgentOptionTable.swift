@@ -7,7 +7,7 @@ extension AgentOptions {
     package static let table: [AgentOption] = [
         AgentOption(
             name: "redis", value: .one("URL"), standard: "redis://127.0.0.1:6379",
-            help: "The pool's Redis: redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N]."
+            help: "The pool's Redis: \(RedisEndpoint.forms)."
         ) { (options, text) throws(Invalid) in options.settings.redis = try redis(text) },
         AgentOption(
             name: "pool", value: .one("NAME"), standard: "default", help: "The pool that this host belongs to."

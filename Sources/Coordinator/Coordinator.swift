@@ -60,8 +60,9 @@ package actor Coordinator {
     ) {
         let instance = InstanceID(SecureRandom.randomHex(bytes: 16))
         let meter = Meter(loop: loop, version: settings.version)
+        let redis = settings.redis.serving(slotOf: LeaseStore.slotKey(of: settings.pool))
         let client = RedisClient(
-            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator", log: log,
+            loop: loop, endpoint: redis, name: "leasehold-coordinator", log: log,
             settings: settings.redisSettings)
         self.settings = settings
         self.loop = loop
@@ -75,7 +76,7 @@ package actor Coordinator {
         waiters = Waiters(limit: settings.waitingLimit)
         mirror = PoolMirror(aging: settings.aging)
         subscription = RedisSubscription(
-            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator-inbox", log: log,
+            loop: loop, endpoint: redis, name: "leasehold-coordinator-inbox", log: log,
             settings: settings.redisSettings)
         store = LeaseStore(pool: settings.pool, aging: settings.aging) {
             (script, keys, arguments) async throws(RedisError) in
@@ -270,8 +271,9 @@ package actor Coordinator {
     func follow(after id: String) {
         guard reader == nil, stage == .running else { return }
         let reader = RedisStreamReader(
-            loop: loop, endpoint: settings.redis, name: "leasehold-coordinator-events", stream: store.eventStream,
-            log: log, settings: settings.redisSettings)
+            loop: loop, endpoint: settings.redis.serving(slotOf: LeaseStore.slotKey(of: settings.pool)),
+            name: "leasehold-coordinator-events", stream: store.eventStream, log: log,
+            settings: settings.redisSettings)
         self.reader = reader
         // The reader belongs to this coordinator and is closed by it.
         reader.start(

@@ -12,9 +12,9 @@ package struct CoordinatorOptions: Sendable {
     package var logFormat: Log.Format
 
     static let redis = Option<RedisEndpoint>(
-        "redis", .one("URL"), allowed: "redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N]",
+        "redis", .one("URL"), allowed: RedisEndpoint.forms,
         standard: .text("redis://127.0.0.1:6379"),
-        help: "The pool's Redis: redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N].", secrecy: .secret
+        help: "The pool's Redis: \(RedisEndpoint.forms).", secrecy: .secret
     ) { (text) throws(WrongValue) in
         do throws(RedisError) {
             return try RedisEndpoint(parsing: text)

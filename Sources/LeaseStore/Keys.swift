@@ -8,8 +8,16 @@ struct Keys {
 
     /// Given to every script as `KEYS[1]`: it routes to the pool's slot and carries the prefix.
     var clock: String { prefix + "clock" }
+    /// Never written. It goes to every script as `KEYS[2]`: while a cluster moves the pool's slot from one node to
+    /// another, neither has all keys, and a script would find half of a record there. A server that is asked for a key
+    /// that it does not have refuses the script then (ASK, TRYAGAIN) before it begins.
+    var absent: String { prefix + "absent" }
     var events: String { prefix + "events" }
     /// What is told to all agents of the pool.
     var allAgents: String { prefix + "to:agents" }
+    /// A pattern of the pool's keys, as access rules take it.
+    var all: String { prefix + "*" }
+    /// A pattern of the channels of its agents and coordinators.
+    var allInboxes: String { prefix + "to:*" }
     func inbox(_ instance: InstanceID) -> String { prefix + "to:" + instance.text }
 }

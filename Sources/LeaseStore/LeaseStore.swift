@@ -35,17 +35,20 @@ package struct LeaseStore: Sendable {
     /// The channel on which one agent or coordinator gets its messages.
     package static func inbox(of instance: InstanceID, pool: PoolID) -> String { Keys(pool).inbox(instance) }
 
+    /// The key by which a client of a cluster finds the pool's master.
+    package static func slotKey(of pool: PoolID) -> String { Keys(pool).absent }
+
     /// The key of the pool's event stream.
     package var eventStream: String { keys.events }
 
     /// How long a host's records outlive its presence: until no lease of it can stand.
     static let hostRecords = Limits.longestTTL + .seconds(60)
 
-    /// Runs a script with the pool's first key.
+    /// Runs a script with the pool's two keys.
     func run(_ script: RedisScript, _ arguments: [RedisArgument]) async throws(StoreError) -> Answer {
         let reply: RedisReply
         do throws(RedisError) {
-            reply = try await evaluate(script, [keys.clock], arguments)
+            reply = try await evaluate(script, [keys.clock, keys.absent], arguments)
         } catch {
             throw StoreError(error)
         }

@@ -21,11 +21,14 @@ package enum ScriptLibrary {
     package static let snapshot = script("Snapshot", PackageResources.Snapshot_lua)
     package static let tickets = script("Tickets", PackageResources.Tickets_lua)
 
-    /// Every script, for tests that hold each to its header.
-    package static let all = [
-        answerAgain, ask, beat, cancel, confirm, cordon, depart, end, heartbeat, history, leave, reject, release, renew,
-        renewed, revoke, snapshot, tickets,
+    /// Those that agents call.
+    static let agents = [confirm, depart, end, heartbeat, reject, renewed]
+    /// Those that coordinators call.
+    static let coordinators = [
+        answerAgain, ask, beat, cancel, cordon, history, leave, release, renew, revoke, snapshot, tickets,
     ]
+    /// Every script.
+    package static let all = agents + coordinators
 
     private static func shared(_ name: Substring) -> [UInt8]? {
         switch name {

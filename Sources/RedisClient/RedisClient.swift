@@ -100,13 +100,14 @@ package final class RedisClient: @unchecked Sendable {
             return reply(.failure(RedisError(.overloaded, message)))
         }
         let isSent = link.send(arguments, deadline: deadline ?? settings.deadline) { [weak self, weak link] outcome in
-            if case .failure(let error) = outcome, error.kind == .server, error.message.hasPrefix("READONLY"),
-                let self, let link
-            {
-                // What was the primary is a replica now: only a new connection can find the present one.
-                self.connector.abandon(link, because: "this Redis has become a replica")
-            }
-            reply(outcome)
+            guard case .failure(let error) = outcome, error.kind == .server, let self, let link,
+                let redirection = RedisRedirection(error.message, from: self.connector.address)
+            else { return reply(outcome) }
+            // It has not run, so sending it once more at the right server would be no repetition. But that is another
+            // connection, and what is said on one connection belongs to it: an agent's scripts carry the session that
+            // began with it, and begin anew with the next. So the caller is told that nothing was done.
+            self.connector.abandon(link, because: redirection)
+            reply(.failure(RedisError(.notConnected, error.message)))
         }
         if !isSent { reply(.failure(RedisError(.notConnected, "the connection to Redis is just ending"))) }
     }

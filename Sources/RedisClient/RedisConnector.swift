@@ -25,6 +25,7 @@ final class RedisConnector: @unchecked Sendable {
     private let name: String
     private let demands: Demands
     private let log: Log
+    private let locator: RedisLocator
 
     /// Called with each connection that is ready for commands.
     var onReady: ((RedisLink) -> Void)?
@@ -41,9 +42,15 @@ final class RedisConnector: @unchecked Sendable {
     private var link: RedisLink?
     private var generation = 0
     private var attempt = 0
+    /// Changes with each attempt and its end, so that an answer that comes late is known as such.
+    private var turn = 0
+    /// The server of the present attempt or connection.
+    private(set) var address: RedisEndpoint.Address?
+    private var hasWarned = false
     private var isClosed = false
     private var isStarted = false
     private lazy var pause = loop.timer { [weak self] in self?.begin() }
+    private lazy var lookTimer = loop.timer { [weak self] in self?.lookAgain() }
     private lazy var connectTimer = loop.timer { [weak self] in
         self?.fail(.lost("no answer while connecting"))
     }
@@ -57,6 +64,7 @@ final class RedisConnector: @unchecked Sendable {
         self.demands = demands
         self.log = log
         self.settings = settings
+        locator = RedisLocator(loop: loop, endpoint: endpoint, settings: settings)
     }
 
     func start() {
@@ -69,8 +77,11 @@ final class RedisConnector: @unchecked Sendable {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        turn += 1
         pause.disarm()
         connectTimer.disarm()
+        lookTimer.disarm()
+        locator.cancel()
         ready = nil
         link?.close(because: "closed by this process")
         link = nil
@@ -83,26 +94,49 @@ final class RedisConnector: @unchecked Sendable {
         fail(.lost(reason))
     }
 
+    /// The same, because of what the server answered.
+    func abandon(_ link: RedisLink, because redirection: RedisRedirection) {
+        guard link === self.link else { return }
+        switch redirection {
+        case .replica: fail(.lost("this Redis has become a replica"))
+        case .moved(let address):
+            locator.name(address)
+            fail(.lost("the cluster has moved the slot to \(address)"))
+        case .underWay: fail(.lost("the cluster is moving the slot to another node"))
+        case .clusterDown: fail(.lost("the cluster has no master for the slot"))
+        case .withoutReplicas: break  // only a look at the sentinels tells whether another master is used now
+        }
+    }
+
     // MARK: One attempt
 
     private func begin() {
         guard !isClosed else { return }
-        connectTimer.arm(after: settings.connectDeadline)
         attempt += 1
-        let attempt = attempt
-        switch endpoint.address {
-        case .unix: connect(to: endpoint.address)
-        case .tcp(let host, let port):
-            NameLookup.resolve(host, on: loop) { [weak self] outcome in
-                guard let self, !self.isClosed, attempt == self.attempt, self.link == nil,
-                    self.connectTimer.isArmed
-                else { return }
-                switch outcome {
-                case .success(let addresses):
-                    // Each attempt takes the next address, so that one that is down does not stand in the way.
-                    self.connect(to: .tcp(host: addresses[(attempt - 1) % addresses.count], port: port))
-                case .failure(let error): self.fail(.lost(error.description))
-                }
+        turn += 1
+        let turn = turn
+        locator.find { [weak self] finding in
+            guard let self, turn == self.turn else { return }
+            switch finding {
+            case .server(let address): self.lookUp(address)
+            case .none(let reason): self.fail(.lost(reason))
+            case .refused(let reason): self.fail(.refused(reason))
+            }
+        }
+    }
+
+    private func lookUp(_ address: RedisEndpoint.Address) {
+        self.address = address
+        connectTimer.arm(after: settings.connectDeadline)
+        guard case .tcp(let host, let port) = address else { return connect(to: address) }
+        let turn = turn
+        NameLookup.resolve(host, on: loop) { [weak self] outcome in
+            guard let self, turn == self.turn else { return }
+            switch outcome {
+            case .success(let addresses):
+                // Each attempt takes the next address, so that one that is down does not stand in the way.
+                self.connect(to: .tcp(host: addresses[(self.attempt - 1) % addresses.count], port: port))
+            case .failure(let error): self.fail(.lost(error.description))
             }
         }
     }
@@ -122,20 +156,27 @@ final class RedisConnector: @unchecked Sendable {
 
     /// Sends all that a new connection needs at once; the answers come in the same order.
     private func greet(_ link: RedisLink) {
-        if let password = endpoint.password {
-            let user = endpoint.user.map { [RedisArgument.text($0)] } ?? []
-            ask(link, ["AUTH"] + user + [.text(password)]) { _ in nil }
-        }
+        let logIn = RedisEndpoint.logIn(user: endpoint.user, password: endpoint.password)
+        if !logIn.isEmpty { ask(link, logIn) { _ in nil } }
         if endpoint.database != 0 {
             ask(link, ["SELECT", .integer(Int64(endpoint.database))]) { _ in nil }
         }
         // A name helps people who look at the server; one that it does not take is no reason to stay away.
         _ = link.send(["CLIENT", "SETNAME", .text(name)], deadline: settings.connectDeadline) { _ in }
-        if case .store = demands {
+        let isStore = if case .store = demands { true } else { false }
+        if isStore || !locator.isFixed {
             let oldest = settings.oldestVersion
-            ask(link, ["INFO", "server"]) { ServerReport($0).refusal(ofVersionsBefore: oldest).map { .refused($0) } }
-            ask(link, ["INFO", "memory"]) { ServerReport($0).refusalOfEviction().map { .refused($0) } }
-            ask(link, ["INFO", "replication"]) { ServerReport($0).objectionToReplica().map { .lost($0) } }
+            // It needs no rights, and every version that will do knows it.
+            ask(link, ["HELLO", 2]) { reply in
+                let greeting = ServerGreeting(reply)
+                return greeting.refusal(ofVersionsBefore: oldest).map { .refused($0) }
+                    ?? greeting.objectionToReplica().map { .lost($0) }
+            }
+        }
+        if isStore { askPolicy(link) }
+        if case .cluster = endpoint.target {
+            // Answered only by the slot's master, and only while that has all its keys.
+            ask(link, ["EXISTS", .text(endpoint.slotKey)]) { _ in nil }
         }
         // Last, since a server that still loads its data answers the questions above and nothing else.
         ask(link, ["PING"]) { [weak self, weak link] _ in
@@ -158,7 +199,29 @@ final class RedisConnector: @unchecked Sendable {
             case .success(let reply):
                 if let failure = judge(reply) { self.fail(failure) }
             case .failure(let error) where error.kind == .server:
-                self.fail(Self.judge(error.message))
+                self.fail(self.judge(error.message))
+            case .failure: break  // `onDown` tells
+            }
+        }
+        if !isSent { fail(.lost("the connection takes no commands")) }
+    }
+
+    /// Whether keys may be thrown away. A server that does not let this user see it is used: who took the right away
+    /// has to know.
+    private func askPolicy(_ link: RedisLink) {
+        let isSent = link.send(["INFO", "memory"], deadline: settings.connectDeadline) {
+            [weak self, weak link] outcome in
+            guard let self, let link, link === self.link else { return }
+            switch outcome {
+            case .success(let reply):
+                if let refusal = ServerReport(reply).refusalOfEviction() { self.fail(.refused(refusal)) }
+            case .failure(let error) where error.message.hasPrefix("NOPERM"):
+                guard !self.hasWarned else { return }
+                self.hasWarned = true
+                self.log.warning(
+                    "redis_policy_unknown",
+                    ["remedy": "allow this user INFO, or make sure that maxmemory-policy is noeviction"])
+            case .failure(let error) where error.kind == .server: self.fail(self.judge(error.message))
             case .failure: break  // `onDown` tells
             }
         }
@@ -166,12 +229,16 @@ final class RedisConnector: @unchecked Sendable {
     }
 
     /// What an error in answer to the greeting means.
-    private static func judge(_ message: String) -> Failure {
-        switch message.prefix(while: { $0 != " " }) {
+    private func judge(_ message: String) -> Failure {
+        if let redirection = RedisRedirection(message, from: address) {
+            if case .moved(let to) = redirection { locator.name(to) }
+            return .lost(message)
+        }
+        return switch message.prefix(while: { $0 != " " }) {
         case "LOADING", "BUSY", "MASTERDOWN": .lost(message)
         case "WRONGPASS", "NOAUTH":
             .refused("Redis refuses the log-in (\(message)): put user and password into its address")
-        case "NOPERM": .refused("Redis lets this user not look at it (\(message)): allow it INFO, PING and SELECT")
+        case "NOPERM": .refused("Redis lets this user not look at it (\(message)): allow it PING and SELECT")
         default: .refused("Redis refuses the connection: \(message)")
         }
     }
@@ -184,11 +251,30 @@ final class RedisConnector: @unchecked Sendable {
         onReady?(link)
         guard link === ready else { return }
         change(.connected(generation: generation))
+        guard link === ready else { return }
+        if !locator.isFixed { lookTimer.arm(after: settings.lookInterval * Double.random(in: 0.5...1)) }
+    }
+
+    /// Leaves a master that has been replaced without saying so.
+    private func lookAgain() {
+        guard let link = ready, let address else { return }
+        locator.look(at: address) { [weak self, weak link] isStillMeant in
+            guard let self, let link, link === self.ready else { return }
+            if isStillMeant {
+                self.lookTimer.arm(after: self.settings.lookInterval * Double.random(in: 0.5...1))
+            } else {
+                self.fail(.lost("\(address) is not the master any more"))
+            }
+        }
     }
 
     private func fail(_ failure: Failure) {
         guard !isClosed else { return }
+        turn += 1
         connectTimer.disarm()
+        lookTimer.disarm()
+        locator.cancel()
+        if ready == nil { locator.doubt() }
         ready = nil
         let ended = link
         link = nil
@@ -219,43 +305,5 @@ final class RedisConnector: @unchecked Sendable {
         case .refused(let reason): log.debug("redis_refused", ["connection": "\(name)", "why": "\(reason)"])
         }
         onStateChange?(new)
-    }
-}
-
-/// What INFO tells.
-struct ServerReport {
-    private let values: [Substring: Substring]
-
-    init(_ reply: RedisReply) {
-        var values: [Substring: Substring] = [:]
-        for line in (reply.text ?? "").split(whereSeparator: \.isNewline) {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            values[line[..<colon]] = line[line.index(after: colon)...]
-        }
-        self.values = values
-    }
-
-    /// A sentence when the server is too old, or does not say how old it is.
-    func refusal(ofVersionsBefore oldest: RedisVersion) -> String? {
-        guard let text = values["redis_version"], let version = RedisVersion(parsing: text) else {
-            return "Redis does not tell its version: allow INFO to this user"
-        }
-        return version < oldest ? "Redis is version \(text), want \(oldest) or newer: update it" : nil
-    }
-
-    /// A sentence when the server may throw keys away.
-    func refusalOfEviction() -> String? {
-        guard let policy = values["maxmemory_policy"] else {
-            return "Redis does not tell its maxmemory-policy: allow INFO to this user"
-        }
-        return policy == "noeviction"
-            ? nil
-            : "Redis has maxmemory-policy \(policy) and may forget what it stores: set it to noeviction"
-    }
-
-    /// A sentence when the server copies another one and takes no writes.
-    func objectionToReplica() -> String? {
-        values["role"] == "slave"
-            ? "this Redis is a replica, which takes no writes; waiting until it is the primary" : nil
     }
 }

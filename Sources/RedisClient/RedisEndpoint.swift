@@ -1,27 +1,81 @@
 /// Where a server is and who we are there.
 package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, CustomReflectable {
-    package enum Address: Equatable, Sendable {
+    package enum Address: Hashable, Sendable, CustomStringConvertible {
         case tcp(host: String, port: Int)
         case unix(path: String)
+
+        package var description: String {
+            switch self {
+            case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            case .unix(let path): path
+            }
+        }
     }
 
-    package let address: Address
+    /// How the server is found.
+    package enum Target: Equatable, Sendable {
+        /// It is always this one.
+        case server(Address)
+        /// Whatever these sentinels call the master of this name.
+        case sentinels(Sentinels)
+        /// The master of one key's slot, as these nodes of a cluster, or those they name, know it.
+        case cluster(seeds: [Address])
+    }
+
+    /// Whom to ask for a master.
+    package struct Sentinels: Equatable, Sendable {
+        package let nodes: [Address]
+        package let master: String
+        /// The log-in at the sentinels themselves, which know nothing of the master's users.
+        package let user: String?
+        package let password: String?
+
+        package init(nodes: [Address], master: String, user: String? = nil, password: String? = nil) {
+            self.nodes = nodes
+            self.master = master
+            self.user = user
+            self.password = password
+        }
+    }
+
+    package let target: Target
     /// The user to log in as; nil is the server's default user.
     package let user: String?
     /// Never shown: `description` and the mirror are without it.
     package let password: String?
-    /// 0 and up.
+    /// 0 and up; a cluster has 0 only.
     package let database: Int
+    /// In a cluster the key whose slot's master is wanted: one that never exists, so that its slot is not taken for
+    /// whole while a part of the keys has been moved away. Without meaning elsewhere.
+    package private(set) var slotKey = ""
+
+    /// What `init(parsing:)` takes, for help and errors.
+    package static let forms =
+        "redis://[USER:PASSWORD@]HOST:PORT[/DB], unix:///PATH[?db=N], sentinel://HOST:PORT,.../MASTER "
+        + "or redis+cluster://HOST:PORT,..."
 
     package init(address: Address, user: String? = nil, password: String? = nil, database: Int = 0) {
-        self.address = address
+        self.init(target: .server(address), user: user, password: password, database: database)
+    }
+
+    package init(target: Target, user: String? = nil, password: String? = nil, database: Int = 0) {
+        self.target = target
         self.user = user
         self.password = password
         self.database = database
     }
 
+    /// The same, to be used for this key and those of its hash tag.
+    package func serving(slotOf key: String) -> RedisEndpoint {
+        var endpoint = self
+        endpoint.slotKey = key
+        return endpoint
+    }
+
     /// Understands `redis://[user:password@]host[:port][/database]`, `unix://[user:password@]/path[?db=0]`, a path that
-    /// begins with `/` or `.`, and `host[:port]`. User, password and path may be percent-encoded.
+    /// begins with `/` or `.`, and `host[:port]`; for sentinels
+    /// `sentinel://[user:password@]host[:port],…/master[/database][?sentinel-password=…]`, and for a cluster
+    /// `redis+cluster://[user:password@]host[:port],…`. User, password, names and path may be percent-encoded.
     package init(parsing text: String) throws(RedisError) {
         guard !text.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else {
             throw Self.bad("it has a space or a control character; percent-encode it")
@@ -32,10 +86,15 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
             try self.init(tcp: rest)
         } else if let rest = Self.after("unix://", in: text) {
             try self.init(unix: rest)
+        } else if let rest = Self.after("sentinel://", in: text) ?? Self.after("redis+sentinel://", in: text) {
+            try self.init(sentinels: rest)
+        } else if let rest = Self.after("cluster://", in: text) ?? Self.after("redis+cluster://", in: text) {
+            try self.init(cluster: rest)
         } else if text.lowercased().hasPrefix("rediss://") {
             throw Self.bad("TLS to Redis is not built in; put stunnel between, or use a unix socket")
         } else if text.contains("://") {
-            throw Self.bad("got \(text.prefix { $0 != ":" })://, want redis:// or unix://")
+            throw Self.bad(
+                "got \(text.prefix { $0 != ":" })://, want redis://, unix://, sentinel:// or redis+cluster://")
         } else {
             try self.init(tcp: text[...])
         }
@@ -43,15 +102,17 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
 
     /// The address without user and password.
     package var description: String {
-        switch address {
-        case .tcp(let host, let port):
-            let host = host.contains(":") ? "[\(host)]" : host
-            return "redis://\(host):\(port)/\(database)"
-        case .unix(let path): return "unix://\(path)?db=\(database)"
+        switch target {
+        case .server(.unix(let path)): "unix://\(path)?db=\(database)"
+        case .server(let address): "redis://\(address)/\(database)"
+        case .sentinels(let sentinels): "sentinel://\(Self.list(sentinels.nodes))/\(sentinels.master)/\(database)"
+        case .cluster(let seeds): "redis+cluster://\(Self.list(seeds))"
         }
     }
 
     package var customMirror: Mirror { Mirror(self, children: ["endpoint": description]) }
+
+    private static func list(_ nodes: [Address]) -> String { nodes.map(\.description).joined(separator: ",") }
 
     // MARK: Parsing
 
@@ -83,6 +144,38 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
         try self.init(path: main[slash...], user: user, password: password, database: database ?? 0)
     }
 
+    private init(sentinels rest: Substring) throws(RedisError) {
+        let (main, query) = Self.split(rest, at: "?")
+        let (authority, path) = Self.split(main, at: "/")
+        let (user, password, places) = try Self.credentials(authority)
+        let (name, database) = Self.split(path ?? "", at: "/")
+        let master = try Self.decoded(name)
+        guard !master.isEmpty else { throw Self.bad("after the sentinels comes the master's name, as in /mymaster") }
+        var options = try Self.options(query, known: ["db", "sentinel-user", "sentinel-password"])
+        if let database, !database.isEmpty {
+            guard options.updateValue(String(database), forKey: "db") == nil else {
+                throw Self.bad("the database is given twice")
+            }
+        }
+        let sentinels = Sentinels(
+            nodes: try Self.nodes(places, standardPort: 26379), master: master, user: options["sentinel-user"],
+            password: options["sentinel-password"])
+        self.init(
+            target: .sentinels(sentinels), user: user, password: password,
+            database: try Self.database(Substring(options["db"] ?? "0")))
+    }
+
+    private init(cluster rest: Substring) throws(RedisError) {
+        let (main, query) = Self.split(rest, at: "?")
+        let (authority, path) = Self.split(main, at: "/")
+        guard query ?? "" == "", ["", "0"].contains(path ?? "") else {
+            throw Self.bad("a cluster has no databases and no options: after its nodes comes nothing")
+        }
+        let (user, password, places) = try Self.credentials(authority)
+        self.init(
+            target: .cluster(seeds: try Self.nodes(places, standardPort: 6379)), user: user, password: password)
+    }
+
     private init(path: Substring, user: String?, password: String?, database: Int) throws(RedisError) {
         let path = try Self.decoded(path)
         // sun_path holds 108 bytes, the last of them zero.
@@ -100,7 +193,32 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
         return (name.isEmpty ? nil : name, try decoded(password), authority[authority.index(after: at)...])
     }
 
-    private static func hostAndPort(_ place: Substring) throws(RedisError) -> (String, Int) {
+    private static func nodes(_ places: Substring, standardPort: Int) throws(RedisError) -> [Address] {
+        var nodes: [Address] = []
+        for place in places.split(separator: ",", omittingEmptySubsequences: false) {
+            let (host, port) = try hostAndPort(place, standardPort: standardPort)
+            if !nodes.contains(.tcp(host: host, port: port)) { nodes.append(.tcp(host: host, port: port)) }
+        }
+        return nodes
+    }
+
+    private static func options(
+        _ query: Substring?, known: [String]
+    ) throws(RedisError) -> [String: String] {
+        var options: [String: String] = [:]
+        for pair in (query ?? "").split(separator: "&") {
+            let (name, value) = split(pair, at: "=")
+            guard known.contains(String(name)), let value else {
+                throw bad("after the ? come \(known.joined(separator: ", ")), each with = and a value, got \(name)")
+            }
+            options[String(name)] = try decoded(value)
+        }
+        return options
+    }
+
+    private static func hostAndPort(
+        _ place: Substring, standardPort: Int = 6379
+    ) throws(RedisError) -> (String, Int) {
         var host = place
         var port: Substring?
         if place.hasPrefix("[") {
@@ -114,7 +232,7 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
             guard port?.contains(":") != true else { throw bad("an IPv6 address stands in brackets, as in [::1]:6379") }
         }
         guard !host.isEmpty else { throw bad("the host is missing") }
-        guard let port else { return (try decoded(host), 6379) }
+        guard let port else { return (try decoded(host), standardPort) }
         guard let number = decimal(port), (1...65535).contains(number) else {
             throw bad("port: got \(port), want 1 to 65535")
         }

@@ -1,7 +1,7 @@
 /// Why a command has no answer.
 package struct RedisError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: Equatable, Sendable {
-        /// Not sent: there is no connection at the moment.
+        /// Not sent, as there is no connection at the moment, or not done, as this server is not the one for it now.
         case notConnected
         /// The connection ended before the answer came; the server may or may not have done it.
         case disconnected

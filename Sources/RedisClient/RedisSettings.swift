@@ -4,6 +4,11 @@ package struct RedisSettings: Equatable, Sendable {
     package var deadline = Duration.seconds(2)
     /// How long connecting may take, log-in and start-up checks included.
     package var connectDeadline = Duration.seconds(2)
+    /// How long one sentinel or cluster node may take to say where the master is, before the next is asked.
+    package var askDeadline = Duration.milliseconds(700)
+    /// How often sentinels or nodes are asked whether the master is still the one that is used: it may live on, cut
+    /// off from the others, and never say that it has been replaced. Cut by a random part of up to a half.
+    package var lookInterval = Duration.seconds(3)
     /// Commands that may wait for their answers at one time; the next is refused as `overloaded`.
     package var inFlightLimit = 4096
     /// The first pause before connecting again; it doubles with each failure, and each is cut by a random part of up

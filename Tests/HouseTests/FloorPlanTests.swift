@@ -13,7 +13,10 @@ import Testing
     static let mayImport: [(folder: String, modules: Set<String>)] = [
         ("Agent", server), ("Agent/Decisions", ["LeaseModel"]),
         ("Coordinator", server.union(["CAssets"])), ("Coordinator/Decisions", ["LeaseModel"]),
-        ("Commands", plain.union(["Agent", "Coordinator", "GPULease", "RedisClient", "VulkanProbe", "Simulation"])),
+        (
+            "Commands",
+            plain.union(["Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient", "VulkanProbe", "Simulation"])
+        ),
         ("LeaseStore", ["LeaseModel", "RedisClient", "JSON"]),
         ("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry", "Synchronization"]),
         ("HTTP", ["CSystem", "CLLHTTP", "EventLoop", "Telemetry", "Glibc", "Synchronization"]),

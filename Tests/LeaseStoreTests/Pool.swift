@@ -13,11 +13,12 @@ final class Pool: Sendable {
     private let heard = Mutex<[String: [[UInt8]]]>([:])
     private let subscription: RedisSubscription
 
-    init(_ redis: TestRedis) async throws {
+    /// - Parameter endpoint: Where the inboxes are opened, as another user perhaps.
+    init(_ redis: TestRedis, client: RedisClient? = nil, endpoint: RedisEndpoint? = nil) async throws {
         self.redis = redis
-        store = LeaseStore(client: redis.client, pool: .standard)
+        store = LeaseStore(client: client ?? redis.client, pool: .standard)
         subscription = RedisSubscription(
-            loop: redis.loop, endpoint: redis.endpoint, name: "inboxes", log: .silent)
+            loop: redis.loop, endpoint: endpoint ?? redis.endpoint, name: "inboxes", log: .silent)
         let channels = ["a1", "a2", "c1", "c2"].map { LeaseStore.inbox(of: InstanceID($0), pool: .standard) }
         let isReady = Mutex(false)
         try await redis.loop.run { [self] in

@@ -29,6 +29,41 @@ import Testing
     }
 
     @Test(arguments: [
+        ("sentinel://a/m", sentinels(["a": 26379], "m")),
+        ("sentinel://a:1,b:2,[::1]:3,a:1/my%2Fmaster", sentinels(["a": 1, "b": 2, "::1": 3], "my/master")),
+        (
+            "redis+sentinel://u:p@a:1,b/m/2",
+            sentinels(["a": 1, "b": 26379], "m", user: "u", password: "p", database: 2)
+        ),
+        (
+            "sentinel://:p@a/m?sentinel-user=s&sentinel-password=x%26y&db=3",
+            sentinels(["a": 26379], "m", password: "p", database: 3, at: ("s", "x&y"))
+        ),
+        ("redis+cluster://a,b:7001", cluster(["a": 6379, "b": 7001])),
+        ("cluster://:p@a:7000/0", cluster(["a": 7000], password: "p")),
+    ])
+    func `sentinels and clusters are understood, and again from their description`(
+        text: String, endpoint: RedisEndpoint
+    ) throws {
+        #expect(try RedisEndpoint(parsing: text) == endpoint)
+        #expect(!endpoint.description.contains("p@") && !endpoint.description.contains("password"))
+        if !text.contains("%2F") {
+            let again = try RedisEndpoint(parsing: endpoint.description)
+            #expect(again.description == endpoint.description)
+        }
+    }
+
+    @Test(arguments: [
+        "sentinel://a", "sentinel://a/", "sentinel:///m", "sentinel://a,,b/m", "sentinel://a:0/m", "sentinel://a/m/x",
+        "sentinel://a/m/1?db=2", "sentinel://a/m?password=x", "sentinel://a/m?sentinel-password", "sentinel://u@a/m",
+        "redis+cluster://", "redis+cluster://a,", "redis+cluster://a/1", "redis+cluster://a?db=0", "cluster://a:x",
+    ])
+    func `what is neither is refused`(text: String) {
+        let error = #expect(throws: RedisError.self) { try RedisEndpoint(parsing: text) }
+        #expect(error?.kind == .badURL)
+    }
+
+    @Test(arguments: [
         "", "redis://", "redis://:6379", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:+1", "redis://h:1x",
         "redis://h:123456", "redis://h/x", "redis://h/-1", "redis://h/1/2", "redis://h/1?db=2", "redis://h?x=1",
         "redis://u@h", "redis://::1", "redis://[::1", "redis://[::1]x", "redis://h%", "redis://h%4", "redis://h%zz",
@@ -57,7 +92,8 @@ import Testing
 
     @Test func `no text traps, and what is understood is understood again from its description`() throws {
         let pieces = [
-            "redis://", "unix://", "rediss://", "/", "//", ":", "@", "?", "db=", "[", "]", "::1", "%", "%2", "%2f",
+            "redis://", "unix://", "rediss://", "sentinel://", "redis+cluster://", ",", "/m", "/", "//", ":", "@", "?",
+            "db=", "[", "]", "::1", "%", "%2", "%2f",
             "%ff",
             "%00", "h", "6379", "0", "99999999999999999999", "-1", "é", "🙂", "u", "=", "&", "#", ".", " ", "\u{0}",
         ]
@@ -67,10 +103,27 @@ import Testing
                 .map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
             guard let endpoint = try? RedisEndpoint(parsing: text) else { continue }
             #expect(endpoint.database >= 0)
-            if case .tcp(let host, let port) = endpoint.address {
+            if case .server(.tcp(let host, let port)) = endpoint.target {
                 #expect(!host.isEmpty && (1...65535).contains(port), "\(text)")
             }
         }
+    }
+
+    private static func nodes(_ places: KeyValuePairs<String, Int>) -> [RedisEndpoint.Address] {
+        places.map { .tcp(host: $0.key, port: $0.value) }
+    }
+
+    private static func sentinels(
+        _ places: KeyValuePairs<String, Int>, _ master: String, user: String? = nil, password: String? = nil,
+        database: Int = 0, at logIn: (String?, String?) = (nil, nil)
+    ) -> RedisEndpoint {
+        let sentinels = RedisEndpoint.Sentinels(
+            nodes: nodes(places), master: master, user: logIn.0, password: logIn.1)
+        return RedisEndpoint(target: .sentinels(sentinels), user: user, password: password, database: database)
+    }
+
+    private static func cluster(_ places: KeyValuePairs<String, Int>, password: String? = nil) -> RedisEndpoint {
+        RedisEndpoint(target: .cluster(seeds: nodes(places)), password: password)
     }
 
     private static func tcp(

@@ -241,14 +241,14 @@ import Testing
             await other.close()
         }
     }
+}
 
-    /// Lets the server listen on a port that it could take itself.
-    private func openPort(_ redis: TestRedis) async throws -> Int {
-        try await eventually("a free port is found") {
-            let port = Int.random(in: 20000..<60000)
-            let answer = try? await redis.client.command(["CONFIG", "SET", "port", .integer(Int64(port))])
-            return answer == .status("OK") ? port : nil
-        }
+/// Lets the server listen on a port that it could take itself.
+func openPort(_ redis: TestRedis) async throws -> Int {
+    try await eventually("a free port is found") {
+        let port = Int.random(in: 20000..<60000)
+        let answer = try? await redis.client.command(["CONFIG", "SET", "port", .integer(Int64(port))])
+        return answer == .status("OK") ? port : nil
     }
 }
 

@@ -3,7 +3,8 @@ import Settings
 /// All subcommands, in the order of the help.
 enum CommandTable {
     static let all: [Command] = [
-        .up, .token, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon, .uncordon,
+        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon,
+        .uncordon,
         .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
     ]
 

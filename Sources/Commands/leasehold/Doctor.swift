@@ -22,7 +22,7 @@ extension Command {
 
 enum DoctorOptions {
     static let redis = Option<RedisEndpoint>(
-        "redis", .one("URL"), allowed: "redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N]",
+        "redis", .one("URL"), allowed: RedisEndpoint.forms,
         help: "Look at this Redis too.", places: [.flag, .variable], secrecy: .secret
     ) { (text) throws(WrongValue) in
         do throws(RedisError) {

@@ -23,7 +23,7 @@ struct UpOptions: Sendable {
         "state", "PATH", standard: .described("/var/lib/leasehold, or for other users below ~/.local/state"),
         help: "The directory that holds everything: Redis's file, the journal. One `up` at a time.")
     static let redisURL = Option<RedisEndpoint>(
-        "redis", .one("URL"), allowed: "redis://[USER:PASSWORD@]HOST:PORT[/DB] or unix:///PATH[?db=N]",
+        "redis", .one("URL"), allowed: RedisEndpoint.forms,
         help: "Use this Redis in place of a private one.", secrecy: .secret
     ) { (text) throws(WrongValue) in
         do throws(RedisError) {
