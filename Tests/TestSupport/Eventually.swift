@@ -7,7 +7,7 @@ package struct NeverHappened: Error, CustomStringConvertible {
 
 /// Asks until `condition` holds, and throws what it was last when that takes longer than `within`.
 package func eventually(
-    _ what: String, within: Duration = .seconds(10), _ condition: @Sendable () async throws -> Bool
+    _ what: String, within: Duration = .seconds(30), _ condition: @Sendable () async throws -> Bool
 ) async throws {
     _ = try await eventually(what, within: within) { () -> (value: Bool, holds: Bool) in
         let holds = try await condition()
@@ -18,7 +18,7 @@ package func eventually(
 /// Asks until `value` is something, and returns it.
 @discardableResult
 package func eventually<Value: Sendable>(
-    _ what: String, within: Duration = .seconds(10), value: @Sendable () async throws -> Value?
+    _ what: String, within: Duration = .seconds(30), value: @Sendable () async throws -> Value?
 ) async throws -> Value {
     let found = try await eventually(what, within: within) { () -> (value: Value?, holds: Bool) in
         let found = try await value()
@@ -30,7 +30,7 @@ package func eventually<Value: Sendable>(
 
 /// Asks until `value` is what is expected.
 package func eventually<Value: Equatable & Sendable>(
-    _ what: String, within: Duration = .seconds(10), is expected: Value, _ value: @Sendable () async throws -> Value
+    _ what: String, within: Duration = .seconds(30), is expected: Value, _ value: @Sendable () async throws -> Value
 ) async throws {
     _ = try await eventually(what, within: within) { () -> (value: Value, holds: Bool) in
         let value = try await value()
