@@ -27,6 +27,7 @@ struct Checker {
     private(set) var beliefs: [Belief] = []
     /// Losses of a journal after the clock of Redis had been ahead.
     private let forgetful: [(agent: String, at: Int64)]
+    private let admins: [CallRecord]
     /// Calls a request.
     private var attempts: [String: Int] = [:]
 
@@ -34,6 +35,7 @@ struct Checker {
         self.records = records
         calm = Windows(records, "calm")
         loss = Windows(records, "loss", before: 2_000_000, after: 2_000_000)
+        admins = records.calls.filter { $0.operation == "admin" }
         let ahead = records.all("fault").first { $0.facts["name"]?.string == "clock-hour-ahead" }?.at ?? .max
         forgetful = (records.all("journal-lost") + records.all("twin") + records.all("twin-over"))
             .filter { $0.at > ahead }
@@ -126,7 +128,7 @@ struct Checker {
     /// An admin's word ends what stood when it may have been carried out: from when the call was sent until it was
     /// answered, or 15 s later where its answer was lost.
     private mutating func endByForce() {
-        for call in records.calls where call.operation == "admin" {
+        for call in admins {
             let latest = call.status == 200 ? call.ended : call.ended + 15_000_000
             for index in beliefs.indices {
                 let belief = beliefs[index]
@@ -146,10 +148,13 @@ struct Checker {
     // MARK: Rules
 
     private mutating func checkAnswers() {
-        var leases: [String: Set<String>] = [:]
-        for belief in beliefs { leases[belief.request, default: []].insert(belief.lease) }
-        for (request, told) in leases.sorted(by: { $0.key < $1.key }) where told.count > 1 {
-            fail("answers", "the request \(request) was granted \(told.sorted().joined(separator: " and "))")
+        // A call that repeats another and outlives its lease gets another one.
+        var latest: [String: Belief] = [:]
+        for belief in beliefs {
+            if let known = latest[belief.request], belief.from < known.until {
+                fail("answers", "the request \(belief.request) held \(known.lease) and \(belief.lease)")
+            }
+            if belief.until > latest[belief.request]?.until ?? 0 { latest[belief.request] = belief }
         }
         for belief in beliefs where belief.lease != "\(belief.unit)#\(belief.fencing)" {
             fail("answers", "\(belief.lease) names another unit or fencing token than \(belief.unit) \(belief.fencing)")
@@ -185,6 +190,13 @@ struct Checker {
         let byLease = Dictionary(uniqueKeysWithValues: beliefs.map { ($0.lease, $0) })
         let journals = records.all("journal-lost") + records.all("twin")
         var ended: Set<String> = []
+        var ends: [String: Int64] = [:]
+        for event in records.all("event") {
+            guard ["expired", "duplicate", "withdrawn", "cancelled"].contains(event.facts["type"]?.string ?? ""),
+                let lease = event.facts["lease"]?.string
+            else { continue }
+            ends[lease] = min(ends[lease] ?? .max, event.at)
+        }
         for call in records.calls where call.operation == "renew" || call.operation == "unlock" {
             guard let belief = byLease[call.lease] else { continue }
             let isOver =
@@ -193,11 +205,11 @@ struct Checker {
             // What is given back more than once is over for good reason.
             let isFirst = call.operation == "renew" ? !ended.contains(call.lease) : ended.insert(call.lease).inserted
             guard isOver, isFirst, call.ended < belief.told else { continue }
-            // Right after Redis has lost the lease nothing is freed there; the agent hears of it later.
-            if call.operation == "unlock", loss.meets(call.sent, call.ended) { continue }
+            // Where Redis has lost the lease nothing is freed there, and the agent hears of it later: that is no loss.
+            if call.operation == "unlock", ends[call.lease] ?? .max > call.sent { continue }
             let host = belief.unit.prefix { $0 != "/" }
-            let isForced = records.calls.contains {
-                $0.operation == "admin" && $0.covers(belief) && $0.sent < call.ended
+            let isForced = admins.contains {
+                $0.covers(belief) && $0.sent < call.ended
                     && $0.ended + 15_000_000 > belief.asked
             }
             let hasLostJournal = journals.contains {
@@ -256,10 +268,10 @@ struct Checker {
         for window in calm.all {
             let inside = plain.filter { $0.sent > window.lowerBound + 2_000_000 && $0.ended < window.upperBound }
             for later in inside where later.status == 200 && later.sent > window.lowerBound + 10_000_000 {
-                for earlier in inside where earlier.sent < later.sent - 500_000 && earlier.ended > later.ended + 500_000
-                {
-                    let (mine, theirs) = (later.facts["p"]?.integer ?? 0, earlier.facts["p"]?.integer ?? 0)
-                    guard theirs <= mine else { continue }
+                for earlier in inside where earlier.ended > later.ended + 500_000 {
+                    // A point of priority is worth 6 s of waiting.
+                    let points = (earlier.facts["p"]?.integer ?? 0) - (later.facts["p"]?.integer ?? 0)
+                    guard later.sent > earlier.sent + max(0, points) * 6_000_000 + 500_000 else { continue }
                     fail("order", "\(later.number) was served before \(earlier.number), which waited longer")
                 }
                 counts["grants whose order was checked", default: 0] += 1
@@ -333,7 +345,7 @@ struct Checker {
                 call.status == 0 ? "lock calls without an answer" : "lock calls answered \(call.status)", default: 0] +=
                 1
         }
-        counts["admin calls"] = records.calls.count { $0.operation == "admin" }
+        counts["admin calls"] = admins.count
         counts["clients"] = Set(records.calls.map(\.holder)).count
     }
 

@@ -133,6 +133,8 @@ struct Fault: Sendable {
 
     private static let clocks = [
         clock("clock-hour-ahead", [3600]), clock("clock-hour-back", [-3600]),
+        // Presence ends at the first leap, and a dropped host's records at the next one.
+        clock("clock-leaps", [-3600, 0, 3600, 0]),
         clock("clock-jitter", [0.5, -0.5, 0.2, -0.4, 0.3]),
     ]
 

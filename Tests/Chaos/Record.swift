@@ -26,6 +26,8 @@ struct CallRecord {
 struct Records {
     var calls: [CallRecord] = []
     var others: [(kind: String, at: Int64, facts: JSONObject)] = []
+    /// When processes ended, by program.
+    private var exits: [String: [Int64]] = [:]
     var first = Int64.max
     var last = Int64.min
 
@@ -57,6 +59,9 @@ struct Records {
             }
         }
         others.sort { $0.at < $1.at }
+        for entry in others where entry.kind == "exit" {
+            exits[entry.facts["p"]?.string ?? "", default: []].append(entry.at)
+        }
         for number in open.sorted() {
             guard let call = begun[number] else { continue }
             let end = death(of: Self.program(of: number), after: call.at) ?? last
@@ -70,7 +75,7 @@ struct Records {
     /// When the process ended that a call came from.
     func death(of program: String, after moment: Int64) -> Int64? {
         let base = String(program.prefix { $0 != "x" })
-        return others.first { $0.at >= moment && $0.kind == "exit" && $0.facts["p"]?.string == base }?.at
+        return exits[base]?.first { $0 >= moment }
     }
 
     static func program(of number: String) -> String { String(number.prefix { $0 != "." && $0 != "/" }) }

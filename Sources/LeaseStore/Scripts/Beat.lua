@@ -46,7 +46,7 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
       if record.state == 'offered' then
         requeue(record)
       else
-        remember_gone(unit.lease, 'lost', host)
+        -- Not remembered as gone: a clock that leaps drops hosts that live, and a holder that asks hears it from the agent.
         lease_event('lost', unit.lease, record, 'unheard', host, 'its host stays away')
       end
     end
