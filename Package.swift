@@ -17,10 +17,12 @@ let scripts = [
 /// What the simulator puts around each script of the pool.
 let simulatorScripts = ["After", "Before", "Keep"].map { "Scripts/\($0).lua" }
 
-func room(_ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, lua: [String] = []) -> Target {
+func room(
+    _ name: String, _ imports: Imports = [], _ settings: [SwiftSetting] = safe, embedding files: [String] = []
+) -> Target {
     // libm: the standard library refers to it where it turns numbers into text.
     .target(
-        name: name, dependencies: imports, resources: lua.map { .embedInCode($0) }, swiftSettings: settings,
+        name: name, dependencies: imports, resources: files.map { .embedInCode($0) }, swiftSettings: settings,
         linkerSettings: [.linkedLibrary("m")])
 }
 func door(_ name: String, _ imports: Imports) -> Target {
@@ -43,18 +45,23 @@ let package = Package(
         room("HTTP", ["CSystem", "CLLHTTP", "EventLoop", "Telemetry"], wall),
         room("RedisClient", ["CSystem", "EventLoop", "Telemetry"], wall),
         room("VulkanProbe", ["CVulkan", "LeaseModel"], wall),
-        room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], lua: scripts),
+        room("LeaseStore", ["LeaseModel", "RedisClient", "JSON"], embedding: scripts),
         room("Agent", server), room("Coordinator", server + ["CAssets"]),
         room("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry"]),
         room(
             "Simulation",
             ["Agent", "Coordinator", "LeaseModel", "LeaseStore", "RedisClient", "EventLoop", "Settings", "Telemetry"],
-            lua: simulatorScripts),
+            embedding: simulatorScripts),
+        room("LoadGenerator", ["CSystem", "EventLoop"], wall),
+        room(
+            "Benchmarks", server + ["LoadGenerator", "GPULease"],
+            embedding: ["peers/bridge.py", "peers/clients.py"]),
         door("leasehold", plain + ["Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient"]),
         door("leasehold-agent", plain + ["Agent", "RedisClient"]),
         door("leasehold-coordinator", plain + ["Coordinator", "RedisClient"]),
         door("leasehold-probe", ["VulkanProbe", "LeaseModel", "JSON"]),
         door("simulate", ["Simulation", "EventLoop"]),
+        door("bench", ["Benchmarks", "EventLoop"]),
         .executableTarget(
             name: "example-swift", dependencies: ["GPULease"], path: "examples/swift", swiftSettings: safe),
         .target(name: "TestSupport", dependencies: server, path: "Tests/TestSupport", swiftSettings: wall),

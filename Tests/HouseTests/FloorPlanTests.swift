@@ -15,7 +15,10 @@ import Testing
         ("Coordinator", server.union(["CAssets"])), ("Coordinator/Decisions", ["LeaseModel"]),
         (
             "Commands",
-            plain.union(["Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient", "VulkanProbe", "Simulation"])
+            plain.union([
+                "Agent", "Coordinator", "GPULease", "LeaseStore", "RedisClient", "VulkanProbe", "Simulation",
+                "Benchmarks",
+            ])
         ),
         ("LeaseStore", ["LeaseModel", "RedisClient", "JSON"]),
         ("GPULease", ["HTTP", "EventLoop", "JSON", "Telemetry", "Synchronization"]),
@@ -31,7 +34,8 @@ import Testing
                 "Telemetry", "Synchronization",
             ]
         ),
-        ("Benchmarks", plain.union(["RedisClient"])),
+        ("Benchmarks", server.union(["GPULease", "LoadGenerator"])),
+        ("LoadGenerator", ["CSystem", "EventLoop", "Glibc"]),
     ]
 
     static func files(under folder: String, suffix: String) -> [(path: String, text: String)] {

@@ -1,0 +1,175 @@
+import EventLoop
+import LoadGenerator
+import Settings
+
+/// The program: sets the ground up, runs the parts that are asked for, reports.
+package enum Bench {
+    /// - Returns: the exit code.
+    package static func run(arguments: [String], environment: [String: String]) -> Int32 {
+        let options: BenchOptions
+        do throws(SettingsError) {
+            switch try BenchOptions.table.read(arguments: arguments, environment: environment) {
+            case .help:
+                Console.write(BenchOptions.table.help)
+                return 0
+            case .version:
+                Console.write("bench\n")
+                return 0
+            case .settings(let given): options = try BenchOptions(given)
+            }
+        } catch {
+            Console.write("bench: \(error.description)\n", to: .error)
+            return 2
+        }
+        do throws(LoopError) {
+            Environment.raiseFileLimit()
+            let loop = try EventLoop()
+            let session = BenchSession(options, loop: loop)
+            loop.spawn { await session.run() }
+            loop.run()
+            return session.assumeIsolated { $0.hasFailed } ? 1 : 0
+        } catch {
+            Console.write("bench: \(error.description)\n", to: .error)
+            return 1
+        }
+    }
+}
+
+/// One run of the suite.
+actor BenchSession {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    private let options: BenchOptions
+    private let loop: EventLoop
+    private let directory = "/tmp/leasehold-bench-\(SecureRandom.randomHex(bytes: 4))"
+    private var report = Report()
+    private var signals: Signals?
+    private(set) var hasFailed = false
+
+    init(_ options: BenchOptions, loop: EventLoop) {
+        self.options = options
+        self.loop = loop
+    }
+
+    func run() async {
+        do {
+            // Servers end with this process; the directory would be left behind.
+            signals = try Signals(loop: loop) { [directory] _ in
+                try? Files.removeTree(directory)
+                Environment.exit(1)
+            }
+            try Files.makeDirectory(directory)
+            report.machine = "\(Host.processors) processors, load \(rounded(Host.load, 1)) at the start"
+            if options.wantsPeersInstalled, options.parts.contains(.locks) { await installPeers() }
+            for part in BenchOptions.Part.allCases where options.parts.contains(part) { try await run(part) }
+            try report.write(options)
+        } catch {
+            Console.write("bench: \(error)\n", to: .error)
+            hasFailed = true
+        }
+        try? Files.removeTree(directory)
+        loop.stop()
+    }
+
+    private var ground: Ground {
+        let programs = Environment.executablePath.map(Files.directory(of:)) ?? ".build/release"
+        return Ground(loop: loop, directory: directory, programs: programs, peers: options.peers)
+    }
+
+    private func installPeers() async {
+        say("installing what is compared, into Debian's places and \(options.peers) …")
+        do throws(LoopError) {
+            let result = try await ChildProcess.run(
+                ChildCommand(["scripts/bench-peers", options.peers]), deadline: .seconds(600), on: loop)
+            for line in String(decoding: result.output, as: UTF8.self).split(separator: "\n") { leave("\(line)") }
+        } catch {
+            leave("what is compared could not be installed: \(error.description)")
+        }
+    }
+
+    private func run(_ part: BenchOptions.Part) async throws {
+        say("\(part.rawValue): \(part.what)")
+        switch part {
+        case .locks: try await locks()
+        default: break
+        }
+    }
+
+    private func say(_ text: String) { Console.write("bench: \(text)\n", to: .error) }
+
+    /// Something is left out: said at once and in the report.
+    private func leave(_ text: String) {
+        say(text)
+        report.omissions.append(text)
+    }
+
+    // MARK: Locks
+
+    private func contenders() async -> [any Contender] {
+        let ground = ground
+        let starts: [(name: String, start: () async throws -> any Contender)] = [
+            ("raw Redis SET+DEL", { try await RawRedis.start(on: ground) }),
+            ("leasehold", { try await Leasehold.start(on: ground) }),
+            ("etcd lock, HTTP", { try await Etcd.start(on: ground) }),
+            ("ZooKeeper + kazoo", { try await PythonClients.start(.kazoo, on: ground) }),
+            ("redis-py", { try await PythonClients.start(.redisPy, on: ground) }),
+            ("python-redis-lock", { try await PythonClients.start(.pythonRedisLock, on: ground) }),
+            ("PostgreSQL advisory", { try await Postgres.start(on: ground) }),
+            ("asyncio bridge", { try await Bridge.start(on: ground) }),
+        ]
+        var contenders: [any Contender] = []
+        for (name, start) in starts where options.only.isEmpty || options.only.contains(where: name.contains) {
+            do {
+                contenders.append(try await start())
+            } catch {
+                leave("\(name) is left out: \(error)")
+            }
+        }
+        return contenders
+    }
+
+    private func locks() async throws {
+        let contenders = await contenders()
+        let workloads =
+            options.clients.map { workload(.uncontended, $0) } + options.waiters.map { workload(.contended, $0) }
+        for round in 1...options.rounds {
+            for workload in workloads {
+                for contender in contenders {
+                    if let why = contender.objection(to: workload) {
+                        if round == 1 { report.omissions.append("\(contender.name), \(workload.name): \(why)") }
+                        continue
+                    }
+                    await measure(contender, workload, round)
+                }
+            }
+        }
+        for contender in contenders { await contender.stop() }
+    }
+
+    private func workload(_ shape: LockWorkload.Shape, _ clients: Int) -> LockWorkload {
+        LockWorkload(
+            shape: shape, clients: clients, warmUp: min(options.seconds / 3, .seconds(1)), duration: options.seconds)
+    }
+
+    private func measure(_ contender: any Contender, _ workload: LockWorkload, _ round: Int) async {
+        do {
+            let before = try await contender.redis?.counters()
+            let result = try await contender.run(workload)
+            var measurement = Measurement(contender: contender.name, workload: workload.name, round: round)
+            measurement.note(result, servers: contender.servers.map(\.kind))
+            if let before, let after = try await contender.redis?.counters() {
+                let pairs = Double(max(result.totalPairs, 1))
+                measurement.note("redis_commands_per_pair", (after.commands - before.commands) / pairs)
+                measurement.note("redis_calls_in_scripts_per_pair", (after.calls - before.calls) / pairs)
+                measurement.note("redis_bytes_in_per_pair", (after.bytesIn - before.bytesIn) / pairs)
+                measurement.note("redis_bytes_out_per_pair", (after.bytesOut - before.bytesOut) / pairs)
+                measurement.note("redis_publish_per_pair", (after.publishes - before.publishes) / pairs)
+            }
+            report.measurements.add(measurement)
+            let rate = measurement["pairs_per_s"].map { rounded($0, 0) } ?? "?"
+            say("round \(round), \(workload.name), \(contender.name): \(rate) pairs/s")
+        } catch {
+            leave("round \(round), \(workload.name), \(contender.name) failed: \(error)")
+        }
+    }
+}

@@ -1,0 +1,5 @@
+import Benchmarks
+import EventLoop
+
+let code = Bench.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: Environment.all)
+Environment.exit(code)
