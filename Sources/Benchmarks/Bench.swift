@@ -91,8 +91,58 @@ actor BenchSession {
         say("\(part.rawValue): \(part.what)")
         switch part {
         case .locks: try await locks()
-        default: break
+        case .ceiling: report.tables.append(try await Ceiling(ground: ground, seconds: options.seconds).run())
+        case .waiters:
+            let counts = options.isQuick ? [16, 1000] : [16, 1000, 10_000]
+            let waiters = Waiters(ground: ground, rounds: options.rounds, counts: counts, seconds: options.seconds)
+            let (table, measurements) = try await waiters.run()
+            report.tables.append(table)
+            for measurement in measurements { report.measurements.add(measurement) }
+        case .renewals:
+            try await crowd("Renewals", room: "renewals", hosts: 3, units: options.isQuick ? 334 : 3334) {
+                try await $0.renewals(leases: options.isQuick ? 1000 : 10_000, seconds: options.seconds)
+            }
+        case .status: try await status()
+        case .events:
+            try await crowd("Event streams", room: "events", hosts: 1, units: 8) {
+                try await $0.followers(500, pairsASecond: 10, seconds: options.seconds)
+            }
+        case .hosts:
+            let hosts = Hosts(ground: ground)
+            try await facts("Hosts", options.isQuick ? hosts.agents(10, unitsEach: 8) : hosts.agents(50, unitsEach: 8))
+            try await facts("Hosts in the record only", hosts.simulated(1250, unitsEach: 8))
+        case .cost:
+            let (tables, plots) = try await GrantCost(ground: ground, isShort: options.isQuick).run()
+            report.tables += tables
+            report.plots += plots
         }
+    }
+
+    private func facts(_ title: String, _ rows: [[String]]) {
+        report.tables.append(TextTable(title: title, heads: ["what", "measured"], rows: rows))
+    }
+
+    /// Lets a crowd at a product of its own.
+    private func crowd(
+        _ title: String, room: String, hosts: Int, units: Int, _ work: (Crowd) async throws -> [[String]]
+    ) async throws {
+        let product = try await Leasehold.start(on: ground, room: room, hosts: hosts, units: units)
+        facts(title, try await work(Crowd(product)))
+        await product.stop()
+    }
+
+    private func status() async throws {
+        let product = try await Leasehold.start(on: ground, room: "status", hosts: 1, units: 1600)
+        let crowd = Crowd(product)
+        _ = try await crowd.take(800)
+        var table = TextTable(
+            title: "Status, 1,600 units, 800 of them held, asked for 100 times a second",
+            heads: ["path", "p50 / p99 ms", "KB", "coordinator µs", "Redis µs"])
+        for path in ["/v1/gpu/status?view=brief", "/v1/gpu/status"] {
+            table.rows.append(try await crowd.polls(aSecond: 100, path: path, seconds: options.seconds))
+        }
+        report.tables.append(table)
+        await product.stop()
     }
 
     private func say(_ text: String) { Console.write("bench: \(text)\n", to: .error) }
@@ -110,6 +160,7 @@ actor BenchSession {
         let starts: [(name: String, start: () async throws -> any Contender)] = [
             ("raw Redis SET+DEL", { try await RawRedis.start(on: ground) }),
             ("leasehold", { try await Leasehold.start(on: ground) }),
+            ("leasehold, Swift library", { try await SwiftLibrary.start(on: ground) }),
             ("etcd lock, HTTP", { try await Etcd.start(on: ground) }),
             ("ZooKeeper + kazoo", { try await PythonClients.start(.kazoo, on: ground) }),
             ("redis-py", { try await PythonClients.start(.redisPy, on: ground) }),

@@ -4,7 +4,7 @@ import Settings
 struct BenchOptions: Sendable {
     /// A part of the suite.
     enum Part: String, Sendable, CaseIterable {
-        case locks, ceiling, waiters, renewals, status, events, hosts, cost, idle
+        case locks, ceiling, waiters, renewals, status, events, hosts, cost
 
         var what: String {
             switch self {
@@ -14,9 +14,8 @@ struct BenchOptions: Sendable {
             case .renewals: "thousands of leases renewed"
             case .status: "status asked for by many, with many units"
             case .events: "hundreds of followers of the event stream"
-            case .hosts: "many hosts: heartbeats, and all of them after a flush"
+            case .hosts: "many hosts: idle, and all of them after a flush"
             case .cost: "what a grant costs Redis as queue and fleet grow"
-            case .idle: "memory and processor time of an agent that has nothing to do"
             }
         }
     }
