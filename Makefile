@@ -5,8 +5,9 @@ UP ?=
 SEEDS ?= 2000
 JOBS ?= 2
 MINUTES ?= 10
+BENCH ?=
 
-.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench bench-build instructions clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -48,6 +49,17 @@ simulate: ## run SEEDS simulated pools and check what clients are told (SEEDS=10
 mutants: ## remove one rule of the protocol after the other; the simulation has to notice each
 	$(SWIFT) build -c release --product simulate
 	.build/release/simulate --mutants --seeds $(SEEDS)
+
+bench-build: deps
+	$(SWIFT) build -c release --product leasehold-coordinator
+	$(SWIFT) build -c release --product leasehold-agent
+	$(SWIFT) build -c release --product bench
+
+bench: bench-build ## measure beside others, some 20 minutes (BENCH="--quick" for two; BENCH="--help" for options)
+	@.build/release/bench $(BENCH)
+
+instructions: bench-build ## count the instructions of fixed work against those kept
+	@scripts/instructions
 
 lint: ## check the format, in seconds
 	$(SWIFT) format lint -s -r Sources Tests examples

@@ -17,6 +17,7 @@ package enum Bench {
                 return 0
             case .settings(let given): options = try BenchOptions(given)
             }
+            if let exercise = options.exercise { return exercise.name.perform(exercise.count) ? 0 : 1 }
         } catch {
             Console.write("bench: \(error.description)\n", to: .error)
             return 2

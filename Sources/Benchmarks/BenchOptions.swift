@@ -31,6 +31,8 @@ struct BenchOptions: Sendable {
     var images: String
     var peers: String
     var wantsPeersInstalled: Bool
+    /// A fixed piece of work and how often it is done, in place of all else.
+    var exercise: (name: Exercise, count: Int)?
 
     static let rounds = Option.integer(
         "rounds", in: 1...100, help: "How often each contender has its turn. 3, or 2 with --quick.", places: .flag)
@@ -66,12 +68,23 @@ struct BenchOptions: Sendable {
     static let noInstall = Option.flag(
         "no-install", help: "Installs nothing: contenders that are not there are left out.", places: .flag)
 
+    static let exercise = Option<(name: Exercise, count: Int)>(
+        "exercise", .one("NAME=N"), allowed: "json=N",
+        help: "Does a fixed piece of work N times and ends: for counting instructions.", places: .flag
+    ) { (text) throws(WrongValue) in
+        let parts = text.split(separator: "=").map(String.init)
+        guard parts.count == 2, let name = Exercise(rawValue: parts[0]), let count = Int(parts[1]), count > 0 else {
+            throw WrongValue()
+        }
+        return (name, count)
+    }
+
     static let table = OptionTable(
         program: "bench",
         summary: "Measures Leasehold beside others that keep locks, on this machine, in one run.",
         options: [
             rounds.entry, seconds.entry, clients.entry, waiters.entry, only.entry, parts.entry, quick.entry,
-            output.entry, images.entry, peers.entry, noInstall.entry,
+            output.entry, images.entry, peers.entry, noInstall.entry, exercise.entry,
         ],
         examples: [
             "bench --quick": "A look at everybody.",
@@ -91,6 +104,7 @@ struct BenchOptions: Sendable {
         output = try given.value(Self.output)
         images = try given.value(Self.images)
         peers = try given.value(Self.peers)
+        exercise = try given.optional(Self.exercise)
         wantsPeersInstalled = try !given.isOn(Self.noInstall)
     }
 

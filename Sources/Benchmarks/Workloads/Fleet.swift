@@ -67,10 +67,16 @@ struct Fleet: Sendable {
         return (ticket, lease)
     }
 
-    /// A field of a hash of the pool, whose keys all begin as the event stream's does.
+    /// GPUs that the record has as free.
+    func freeUnits() async throws -> Int {
+        Int(try await redis.client.command(["ZCARD", .text(prefix + "free:gpu")]).integer ?? 0)
+    }
+
+    /// What all keys of the pool begin with, as the event stream's does.
+    private var prefix: String { String(store.eventStream.dropLast("events".count)) }
+
     private func field(_ name: String, of key: String) async throws -> String? {
-        let prefix = store.eventStream.dropLast("events".count)
-        return try await redis.client.command(["HGET", .text(prefix + key), .text(name)]).text
+        try await redis.client.command(["HGET", .text(prefix + key), .text(name)]).text
     }
 
     func confirm(_ lease: LeaseID) async throws {
