@@ -80,7 +80,7 @@ let package = Package(
         tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
         tests("SimulationTests", ["Simulation", "EventLoop", "TestSupport", "simulate"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
-        tests("HouseTests", ["Telemetry"]),
+        tests("LoadGeneratorTests", ["LoadGenerator", "EventLoop", "TestSupport"]), tests("HouseTests", ["Telemetry"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -22,7 +22,7 @@ struct Report {
     private static let product = "leasehold"
 
     mutating func write(_ options: BenchOptions) throws {
-        var tables = measurements.workloads.map(lockTable) + self.tables
+        var tables = measurements.workloads.map(lockTable) + [budget] + self.tables
         if !measurements.all.isEmpty {
             plots.insert(("bench-pairs.svg", curve("pairs_per_s", "contended", "waiters", "pairs per second")), at: 0)
             plots.insert(
@@ -77,6 +77,24 @@ struct Report {
                 median("lock_max_us", contender).map { rounded($0 / 1000, 1) } ?? "–",
                 median("client_core_share", contender).map { "\(rounded($0 * 100, 0)) %" } ?? "–",
             ])
+        }
+        return table
+    }
+
+    /// Where a pair's microseconds go in the product, by process, and what it asks of Redis.
+    private var budget: TextTable {
+        let figures = [
+            ("Redis µs", "cpu_us_per_pair.redis"), ("coordinator µs", "cpu_us_per_pair.coordinator"),
+            ("agent µs", "cpu_us_per_pair.agent"), ("all servers µs", "server_us_per_pair"),
+            ("load generator µs", "client_us_per_pair"), ("scripts", "redis_scripts_per_pair"),
+            ("commands, scripts' own included", "redis_commands_per_pair"), ("messages", "redis_publish_per_pair"),
+            ("bytes to Redis", "redis_bytes_in_per_pair"), ("bytes from Redis", "redis_bytes_out_per_pair"),
+        ]
+        var table = TextTable(title: "A pair of leasehold, by process", heads: ["workload"] + figures.map(\.0))
+        for workload in measurements.workloads {
+            let medians = figures.map { measurements.median($0.1, Self.product, workload) }
+            guard medians[0] != nil else { continue }
+            table.rows.append([workload] + medians.map { $0.map { rounded($0, $0 < 10 ? 1 : 0) } ?? "–" })
         }
         return table
     }
