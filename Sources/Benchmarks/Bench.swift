@@ -109,7 +109,7 @@ actor BenchSession {
             report.tables.append(table)
             for measurement in measurements { report.measurements.add(measurement) }
         case .renewals:
-            try await crowd("Renewals", room: "renewals", hosts: 3, units: options.isQuick ? 334 : 3334) {
+            try await crowd("Renewals", room: "renewals", hosts: options.isQuick ? 5 : 50, units: 200) {
                 try await $0.renewals(leases: options.isQuick ? 1000 : 10_000, seconds: options.seconds)
             }
         case .status: try await status()

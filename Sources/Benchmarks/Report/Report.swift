@@ -49,7 +49,7 @@ struct Report {
             title: workload,
             heads: [
                 "contender", "pairs/s", "spread", "× leasehold", "pairs/CPU s", "× leasehold", "lock p50/p99 µs",
-                "hand-off p50/p99 µs", "grants max/min", "longest wait ms", "client CPU",
+                "hand-off p50/p99 µs", "most/least grants of a client", "longest wait ms", "client CPU",
             ])
         func median(_ figure: String, _ contender: String) -> Double? {
             measurements.median(figure, contender, workload)
@@ -73,7 +73,7 @@ struct Report {
                 median("pairs_per_cpu_s", contender).map { rounded($0, 0) } ?? "–",
                 ratio("pairs_per_cpu_s", contender), pair("lock_p50_us", "lock_p99_us", contender),
                 pair("hand_off_p50_us", "hand_off_p99_us", contender),
-                median("grants_max", contender).map { least > 0 ? rounded($0 / least, 2) : "∞" } ?? "–",
+                median("grants_max", contender).map { "\(rounded($0, 0)) / \(rounded(least, 0))" } ?? "–",
                 median("lock_max_us", contender).map { rounded($0 / 1000, 1) } ?? "–",
                 median("client_core_share", contender).map { "\(rounded($0 * 100, 0)) %" } ?? "–",
             ])
