@@ -2,7 +2,7 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite struct `Framing` {
+@Suite struct `The end of an answer` {
     @Test(arguments: [
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 40, 38),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}more", 40, 38),

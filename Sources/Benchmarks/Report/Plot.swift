@@ -20,7 +20,7 @@ struct Plot: Sendable {
     }
 
     private static let colours = [
-        "#8a8f98", "#0b6bcb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#e67700", "#087f5b", "#5c4033",
+        "#0b6bcb", "#8a8f98", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#e67700", "#087f5b", "#5c4033",
     ]
     private static let (left, top, width, height) = (70.0, 40.0, 480.0, 300.0)
 
