@@ -69,7 +69,17 @@ package struct Mutant: Sendable {
         Mutant(
             "no-restore", "a lease that Redis has lost is ended instead of restored",
             edits: [
-                ScriptEdit(script: nil, find: "if not restore(unit, report) then", replace: "if true then")
+                ScriptEdit(
+                    script: nil, find: "  restore(unit, report)\nend",
+                    replace: "  tell_agent(unit.host, { 'end', report.lease, report.token, 'duplicate' })\nend")
+            ]),
+        Mutant(
+            "second-lease-ends", "of two leases for one ticket the one that Redis does not know is ended",
+            edits: [
+                ScriptEdit(
+                    script: nil, find: "  local is_second = other and other.state ~= 'offered'\n",
+                    replace: "  local is_second = other and other.state ~= 'offered'\n  if is_second then "
+                        + "return tell_agent(unit.host, { 'end', lease, report.token, 'duplicate' }) end\n")
             ]),
         Mutant(
             "free-after-flush", "a unit that Redis does not know is offered before its agent has spoken",

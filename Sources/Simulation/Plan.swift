@@ -51,7 +51,7 @@ struct Plan {
                 sessions.append(session(next, client, &numbers))
                 let isLong = !gaps.isEmpty && numbers.chance(percent: 40)
                 gaps.append(
-                    numbers.duration(isLong ? .seconds(20) ... .seconds(1800) : .milliseconds(200) ... .seconds(8)))
+                    numbers.duration(isLong ? .seconds(20) ... .seconds(4000) : .milliseconds(200) ... .seconds(8)))
             }
             clients.append((sessions, gaps))
         }

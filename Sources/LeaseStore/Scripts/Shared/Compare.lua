@@ -29,14 +29,15 @@ local function drop_record(unit, lease, record, why)
   end
 end
 
--- Writes a confirmed lease that is missing here, from the agent's word. False where its ticket has been answered by another.
+-- Writes a confirmed lease that is missing here, from the agent's word. Where its ticket has another that was confirmed
+-- it stands beside that one: which of the two was told is not known here, so neither ends the other.
 local function restore(unit, report)
   local terms, lease = report.terms, report.lease
   local names = { 'lease', 'selector', 'coordinator' }
   local known = fields(names, call('HMGET', P .. 'ticket:' .. terms.ticket, unpack(names)))
   local other = known.lease ~= '' and known.lease ~= lease and lease_record(known.lease) or nil
-  if other and other.state ~= 'offered' then return false end
-  if other then
+  local is_second = other and other.state ~= 'offered'
+  if other and not is_second then
     withdraw(known.lease, other, 'withdrawn')
     terms.coordinator = other.coordinator
     local freed = unit_record(other.unit)
@@ -55,15 +56,16 @@ local function restore(unit, report)
     record[#record + 1] = terms[name]
   end
   call('HSET', P .. 'lease:' .. lease, unpack(record))
-  call('DEL', P .. 'ticket:' .. terms.ticket)
-  call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
+  if not is_second then
+    call('DEL', P .. 'ticket:' .. terms.ticket)
+    call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
+  end
   call('HSET', P .. 'unit:' .. unit.id, 'state', state, 'lease', lease)
   call('ZADD', P .. 'holder:' .. terms.caller .. '/' .. terms.holder, string.match(lease, '#(.*)$'), lease)
   event('restored', 'unit', unit.id, 'lease', lease, 'holder', terms.holder, 'caller', terms.caller, 'ticket', terms.ticket,
     'priority', terms.priority, 'ttl', terms.ttl, 'expires', int(now_ms + report.remaining), 'metadata', terms.metadata,
     'coordinator', terms.coordinator, 'selector', terms.selector, 'score', terms.score, 'state', state)
-  tell_coordinator(terms.coordinator, { 'held', terms.ticket, lease })
-  return true
+  if not is_second then tell_coordinator(terms.coordinator, { 'held', terms.ticket, lease }) end
 end
 
 -- The same lease on both sides.
@@ -129,11 +131,7 @@ local function compare(unit, report, mark, first)
   end
   if record and lease == report.lease then return agree(unit, report, record) end
   if record then drop_record(unit, lease, record, 'its agent has another lease') end
-  if not restore(unit, report) then
-    tell_agent(unit.host, { 'end', report.lease, report.token, 'duplicate' })
-    unit = unit_record(unit.id)
-    if unit.lease == '' and unit.state ~= 'free' then settle(unit, { report.lease, report.token }) end
-  end
+  restore(unit, report)
 end
 
 -- A unit that its agent has no more.
