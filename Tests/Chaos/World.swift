@@ -19,6 +19,8 @@ actor World {
         /// Whether a fault holds it down; then it starts again when that is over.
         var isHeldDown = false
         var isStopped = false
+        /// It was asked to end.
+        var isAsked = false
         /// A fault has just ended it.
         var isKilled = false
         var starts = 0
@@ -212,6 +214,7 @@ actor World {
 
     private func launch(_ program: Program) throws {
         program.isKilled = false
+        program.isAsked = false
         program.isStopped = false
         program.starts += 1
         if program.name.hasPrefix("w"), program.starts > 1 { renew(program) }
@@ -235,6 +238,7 @@ actor World {
         history.note("exit", ["p": .string(name), "how": .string("\(exit)"), "killed": .bool(program.isKilled)])
         switch exit {
         case .exited(0), .exited(1), .exited(3): break
+        case .signalled(SIGTERM) where program.isAsked: break  // before it listened to signals
         case _ where program.isKilled: break
         case .exited, .signalled: crashes.append("\(name) \(exit)")
         }
@@ -275,6 +279,7 @@ actor World {
     /// Asks a program to end, as a supervisor does; it starts again.
     func terminate(_ name: String) {
         history.note("terminate", ["p": .string(name)])
+        programs[name]?.isAsked = true
         programs[name]?.child?.signal(.terminate)
     }
 

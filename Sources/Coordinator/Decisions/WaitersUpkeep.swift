@@ -32,10 +32,11 @@ extension Waiters {
             guard let waiter = waiters[ticket], case .queued = waiter.state else { continue }
             stands(waiter, at: now)
         }
-        guard !owedCancels.isEmpty else { return }
         let owed = owedCancels
         owedCancels.removeAll()
         for cancel in owed { takeBack(cancel.ticket, cancel.token, cancel.cause) }
+        // The others are queued again at once, before agents speak: who came first goes first.
+        if answer.isNewEpoch { beat(at: now) }
     }
 
     /// A cancel that was not heard is said again once Redis answers; it acts only while the record is ours and of
