@@ -15,7 +15,8 @@ package enum Framing: Sendable {
         guard bytes.count >= 16, let end = bytes.first("\r\n\r\n", from: 0) else { return nil }
         let body = end + 4
         let status = bytes.number(at: 9) ?? 0
-        if let field = bytes.first("ontent-Length: ", from: 0), field < end {
+        let field = bytes.first("ontent-Length: ", from: 0) ?? bytes.first("ontent-length: ", from: 0)
+        if let field, field < end {
             guard let length = bytes.number(at: field + 15), bytes.count >= body + length else { return nil }
             return (body + length, body, status)
         }
