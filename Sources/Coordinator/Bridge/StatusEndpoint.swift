@@ -10,7 +10,9 @@ extension Coordinator {
             pool: settings.pool, scope: settings.scope, version: settings.version, coordinator: instance,
             now: pool.clock(at: now), degradedReason: degradedReason, age: pool.age(at: now))
         let view: StatusReply.View = query.contains { $0 == ("view", "brief") } ? .brief : .full
-        return Reply(200, type: "application/json", StatusReply(&mirror, setting).body(view))
+        _ = mirror.glance(settings.scope)  // kept here for the next call
+        var status = StatusReply(&mirror, setting)
+        return Reply(200, type: "application/json", status.body(view))
     }
 
     func requestReply(_ id: String, _ caller: Caller) -> Reply {

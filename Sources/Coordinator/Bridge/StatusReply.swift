@@ -29,7 +29,7 @@ struct StatusReply {
         self.setting = setting
     }
 
-    func body(_ view: View) -> [UInt8] {
+    mutating func body(_ view: View) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writeOriginal(to: &writer)
@@ -57,16 +57,11 @@ struct StatusReply {
     }
 
     /// What the original bridge's clients read.
-    private func writeOriginal(to writer: inout JSONWriter) {
-        let gpus = mirror.units.values.filter { $0.properties.kind == .gpu && setting.scope.covers($0.properties.unit) }
-        let leases = mirror.leases.values.filter { lease in
-            lease.state != .offered && setting.scope.covers(lease.lease.unit)
-                && mirror.units[lease.lease.unit]?.properties.kind != .modelLoad
-        }
-        let oldest = leases.min { ($0.granted ?? 0, $0.lease) < ($1.granted ?? 0, $1.lease) }
+    private mutating func writeOriginal(to writer: inout JSONWriter) {
+        let glance = mirror.glance(setting.scope)
         let queued = waiters.filter { setting.scope.concerns(gpuSelector: $0.selector) }
-        writer.member("locked", !gpus.contains { $0.state == .free && !mirror.isCordoned($0) })
-        writer.member("owner", oldest?.holder)
+        writer.member("locked", glance.isLocked)
+        writer.member("owner", glance.owner)
         writer.member("queue_depth", queued.count)
         writer.key("queued")
         writer.array { writer in for waiter in queued { writer.string(waiter.holder) } }
@@ -97,24 +92,20 @@ struct StatusReply {
     }
 
     private func write(_ id: UnitID, to writer: inout JSONWriter) {
-        guard let unit = mirror.units[id] else { return }
-        let properties = unit.properties
-        let details = mirror.details[id]
-        writer.object { writer in
-            writer.member("unit", id.text)
-            writer.member("host", id.host.text)
-            writer.member("kind", properties.kind.rawValue)
-            writer.member("state", unit.state.rawValue)
-            writer.member("lease", unit.lease?.text)
-            writer.member("holder", unit.lease.flatMap { mirror.leases[$0]?.holder })
-            guard properties.kind == .gpu else { return }
-            writer.member("type", properties.deviceType)
-            writer.member("vram_mb", properties.memoryMB)
-            for name in ["name", "driver", "driver_version", "pci", "uuid"] {
-                writer.member(name, details?[name]?.string)
-            }
-            writer.member("simulated", details?["simulated"]?.bool ?? false)
+        guard let unit = mirror.units[id], let texts = mirror.unitTexts[id] else { return }
+        var text = texts.head
+        text += ",\"state\":\"\(unit.state.rawValue)\",\"lease\":".utf8
+        if let lease = unit.lease {
+            // Names need no escapes.
+            text += "\"\(lease.text)\",\"holder\":".utf8
+            var holder = JSONWriter()
+            if let name = mirror.leases[lease]?.holder { holder.string(name) } else { holder.null() }
+            text += holder.bytes
+        } else {
+            text += "null,\"holder\":null".utf8
         }
+        text += texts.tail
+        writer.json(text)
     }
 
     private func write(_ lease: PoolMirror.Lease, to writer: inout JSONWriter) {

@@ -52,8 +52,17 @@ struct PoolMirror {
     /// Units in the order of their names, and of hosts: they change only by a snapshot.
     private(set) var unitOrder: [UnitID] = []
     private(set) var hostOrder: [HostID] = []
-    /// What the agents told of their devices beyond the properties, read once a snapshot.
-    private(set) var details: [UnitID: JSONObject] = [:]
+    /// What status says of each unit whatever happens to it, as JSON before and behind what changes; made once a snapshot.
+    private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
+    private var lastGlance: (version: UInt64, glance: Glance)?
+
+    /// What the original bridge's clients look at first.
+    struct Glance {
+        /// No GPU in scope is free.
+        var isLocked: Bool
+        /// The holder of the oldest lease on a GPU in scope.
+        var owner: String?
+    }
     private var aging: Aging
 
     init(aging: Aging = .standard) { self.aging = aging }
@@ -115,6 +124,45 @@ struct PoolMirror {
     /// Whether a unit's host is cordoned: it is offered to nobody, also when it is free.
     func isCordoned(_ unit: UnitRecord) -> Bool { hosts[unit.properties.unit.host]?.isCordoned ?? false }
 
+    /// Looks through the pool once after each change. Always for the same scope.
+    mutating func glance(_ scope: Scope) -> Glance {
+        if let lastGlance, lastGlance.version == version { return lastGlance.glance }
+        let isFree = unitOrder.contains { id in
+            guard let unit = units[id], unit.state == .free, unit.properties.kind == .gpu else { return false }
+            return scope.covers(id) && !isCordoned(unit)
+        }
+        var oldest: Lease?
+        for lease in leases.values where lease.state != .offered && scope.covers(lease.lease.unit) {
+            guard units[lease.lease.unit]?.properties.kind != .modelLoad else { continue }
+            if let known = oldest, (known.granted ?? 0, known.lease) < (lease.granted ?? 0, lease.lease) { continue }
+            oldest = lease
+        }
+        let glance = Glance(isLocked: !isFree, owner: oldest?.holder)
+        lastGlance = (version, glance)
+        return glance
+    }
+
+    private static func texts(of unit: UnitProperties) -> (head: [UInt8], tail: [UInt8]) {
+        var head = JSONWriter()
+        head.object { writer in
+            writer.member("unit", unit.unit.text)
+            writer.member("host", unit.unit.host.text)
+            writer.member("kind", unit.kind.rawValue)
+        }
+        guard unit.kind == .gpu else { return (Array(head.bytes.dropLast()), Array("}".utf8)) }
+        let details = try? JSONParser.parse(Array(unit.details.utf8)).object
+        var tail = JSONWriter()
+        tail.object { writer in
+            writer.member("type", unit.deviceType)
+            writer.member("vram_mb", unit.memoryMB)
+            for name in ["name", "driver", "driver_version", "pci", "uuid"] {
+                writer.member(name, details?[name]?.string)
+            }
+            writer.member("simulated", details?["simulated"]?.bool ?? false)
+        }
+        return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
+    }
+
     func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
 
     func lease(of ticket: TicketID) -> Lease? { leaseOfTicket[ticket].flatMap { leases[$0] } }
@@ -134,7 +182,7 @@ struct PoolMirror {
         leaseOfTicket = Dictionary(leases.values.map { ($0.ticket, $0.lease) }) { first, _ in first }
         hostOrder = hosts.keys.sorted()
         unitOrder = units.keys.sorted(by: Self.isShownBefore)
-        details = units.compactMapValues { try? JSONParser.parse(Array($0.properties.details.utf8)).object }
+        unitTexts = units.mapValues { Self.texts(of: $0.properties) }
         changed()
     }
 
