@@ -12,7 +12,7 @@ import Testing
         try await withScene { scene in
             let agent = try await scene.start()
             let lease = try await scene.grant("t1")
-            #expect(await scene.state(at: agent) == "held \(lease)")
+            try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: agent) }
             try await scene.message("the grant is told") { message in
                 guard case .granted(let grant) = message else { return false }
                 return grant.lease == lease && grant.ticket.text == "t1"
@@ -33,7 +33,7 @@ import Testing
             try await scene.ask("t2")
             let next = try await scene.held("t2")
             #expect(next.fencing > lease.fencing)
-            #expect(await scene.state(at: agent) == "held \(next)")
+            try await eventually("the agent has its answer", is: "held \(next)") { await scene.state(at: agent) }
         }
     }
 
@@ -79,7 +79,7 @@ import Testing
             var settings = try scene.settings()
             settings.isFirstJoin = false
             let again = try await scene.start(settings)
-            #expect(await scene.state(at: again) == "held \(lease)")
+            try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: again) }
             guard case .held(let held)? = await again.reports.first?.state else { return }
             #expect(held.remaining <= .seconds(5))
             try await scene.ask("t2")
@@ -98,7 +98,7 @@ import Testing
             try Files.replace(
                 copy.stateDirectory + "/journal.json", with: try Files.read(original + "/journal.json"))
             let second = try await scene.start(copy)
-            #expect(await scene.state(at: second) == "held \(lease)")
+            try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: second) }
             #expect(try await scene.store.release(lease, token: TokenHash("hash-t1"), by: "") == .released(1))
             #expect(try await scene.grant("t2").fencing > lease.fencing)
             #expect(try await scene.fate(of: first) == .succeeded("h1"))
@@ -113,7 +113,7 @@ import Testing
             try await second.start()
             #expect(try await scene.fate(of: second) == .hostInUse("h1", instance: first.instance.text))
             let lease = try await scene.grant("t1")
-            #expect(await scene.state(at: first) == "held \(lease)")
+            try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: first) }
         }
     }
 
@@ -162,7 +162,7 @@ import Testing
             try await scene.ask("t1")
             let lease = try await scene.held("t1")
             #expect(lease.fencing.value > 1_600_000_000_000_000)
-            #expect(await scene.state(at: agent) == "held \(lease)")
+            try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: agent) }
         }
     }
 
