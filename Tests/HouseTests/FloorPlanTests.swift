@@ -107,4 +107,17 @@ import Testing
         }
         #expect(seen >= 0)
     }
+
+    @Test func `the README shows the programs as they are`() throws {
+        func text(_ path: String) throws -> String {
+            try String(contentsOf: Self.root.appendingPathComponent(path), encoding: .utf8)
+        }
+        let readme = try text("README.md")
+        #expect(readme.contains("```swift\n" + (try text("examples/swift/main.swift")) + "```"))
+        // Whoever pastes a line of make finds its target.
+        let targets = try text("Makefile").matches(of: /(?m)^([a-z-]+):/).map { String($0.1) }
+        for match in readme.matches(of: /(?m)^\$ make ([a-z-]+)/) {
+            #expect(targets.contains(String(match.1)), "make \(match.1)")
+        }
+    }
 }
