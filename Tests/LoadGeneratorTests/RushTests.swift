@@ -3,7 +3,8 @@ import LoadGenerator
 import TestSupport
 import Testing
 
-@Suite struct `A rush of clients` {
+/// One after the other: all connections of a process read into one room, since one loop generates the load.
+@Suite(.serialized) struct `A rush of clients` {
     @Test func `every client has its turns, and the server's processor time is told`() async throws {
         try await withRedis { redis in
             let socket = redis.socketPath
