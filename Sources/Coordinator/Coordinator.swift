@@ -176,9 +176,6 @@ package actor Coordinator {
 
     var isUp: Bool { isClientUp && isInboxUp }
 
-    /// Connections, for metrics.
-    var httpCounts: HTTPCounts? { server?.counts }
-
     // MARK: Tokens
 
     /// How often the token file is looked at for changes.
@@ -226,16 +223,16 @@ package actor Coordinator {
             log.error("redis_refused", ["reason": .text(reason)])
             onRefused(.redisRefused(reason))
         }
-        linkChanged(isAgain: true)
+        linkChanged()
     }
 
     private func inboxChanged(_ state: RedisState) {
         if case .connected = state { isInboxUp = true } else { isInboxUp = false }
-        linkChanged(isAgain: true)
+        linkChanged()
     }
 
     /// Only with both a grant can be asked for and heard; after each gap everybody is compared again.
-    private func linkChanged(isAgain: Bool) {
+    private func linkChanged() {
         guard stage == .running else { return }
         if isUp {
             if !wasUp { log.info("redis_connected") }
@@ -364,15 +361,7 @@ package actor Coordinator {
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
-        let resume: Ask.Resume =
-            switch age {
-            case .fresh: .fresh
-            case .again(let score): .again(score: score)
-            }
-        let ask = Ask(
-            ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
-            priority: request.priority, ttl: request.ttl, coordinator: instance, token: request.token,
-            metadata: request.metadata, resume: resume)
+        let ask = Ask(request, age, coordinator: instance)
         loop.spawn { [store, log] in
             let answer: AskAnswer
             do throws(StoreError) {
@@ -394,11 +383,8 @@ package actor Coordinator {
         loop.spawn { [store, instance, log] in
             let answer: AgainAnswer
             do throws(StoreError) {
-                switch try await store.answerAgain(ticket, coordinator: instance, newToken: hash, nonce: nonce) {
-                case .asked(let lease, _): answer = .asked(lease)
-                case .notYours: answer = .notYours
-                case .unknown: answer = .unknown
-                }
+                answer = AgainAnswer(
+                    try await store.answerAgain(ticket, coordinator: instance, newToken: hash, nonce: nonce))
             } catch {
                 log.warning("answer_again_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 answer = .failed
@@ -408,10 +394,9 @@ package actor Coordinator {
     }
 
     private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
-        guard let reason = CancelReason(rawValue: "\(cause)") else { return }
         loop.spawn { [store, instance, log] in
             do throws(StoreError) {
-                _ = try await store.cancel(ticket, coordinator: instance, token: token, why: reason)
+                _ = try await store.cancel(ticket, coordinator: instance, token: token, why: CancelReason(cause))
             } catch {
                 log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 await self.feed(.cancelFailed(ticket, token, cause))
@@ -441,9 +426,7 @@ package actor Coordinator {
             readPool()
         }
         streamBegins(at: EventID(outcome.firstEvent))
-        let answer = BeatAnswer(
-            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), isNewEpoch: isNew)
-        feed(.beatAnswered(number: number, answer))
+        feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
 
     // MARK: Renewals
@@ -478,20 +461,5 @@ package actor Coordinator {
     private func renewAnswered(_ nonce: String, _ answer: RenewAnswer) {
         perform(renewals.handle(.answered(nonce: nonce, answer), at: now))
         arm()
-    }
-}
-
-extension AskAnswer {
-    init(_ outcome: AskOutcome) {
-        switch outcome {
-        case .queued(let score): self = .queued(score: score)
-        case .offered(let score): self = .offered(score: score)
-        case .held(let lease): self = .held(lease)
-        case .refused(let by, let why): self = .refused(by: by, why: why)
-        case .moved: self = .moved
-        case .unknownHost: self = .unknownHost
-        case .unknownUnit: self = .unknownUnit
-        case .nameTaken: self = .nameTaken
-        }
     }
 }

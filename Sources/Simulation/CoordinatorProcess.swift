@@ -279,40 +279,21 @@ final class CoordinatorProcess: Process {
             feed(
                 .beatAnswered(
                     number: number,
-                    BeatAnswer(
-                        unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket),
-                        isNewEpoch: isNew)))
+                    BeatAnswer(outcome, isNewEpoch: isNew)))
         case .beat(let number, nil): feed(.beatFailed(number: number))
         case .agent, .released, .revoked, .nothing: break
         }
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
-        let resume: Ask.Resume =
-            switch age {
-            case .fresh: .fresh
-            case .again(let score): .again(score: score)
-            }
-        let ask = Ask(
-            ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
-            priority: request.priority, ttl: request.ttl, coordinator: instance, token: request.token,
-            metadata: request.metadata, resume: resume)
+        let ask = Ask(request, age, coordinator: instance)
         let store = world.store
         link?.send(
             "ask",
             {
                 let answer: AskAnswer
                 do throws(StoreError) {
-                    switch try await store.ask(ask) {
-                    case .queued(let score): answer = .queued(score: score)
-                    case .offered(let score): answer = .offered(score: score)
-                    case .held(let lease): answer = .held(lease)
-                    case .refused(let by, let why): answer = .refused(by: by, why: why)
-                    case .moved: answer = .moved
-                    case .unknownHost: answer = .unknownHost
-                    case .unknownUnit: answer = .unknownUnit
-                    case .nameTaken: answer = .nameTaken
-                    }
+                    answer = AskAnswer(try await store.ask(ask))
                 } catch {
                     answer = .failed
                 }
@@ -327,11 +308,8 @@ final class CoordinatorProcess: Process {
             {
                 let answer: AgainAnswer
                 do throws(StoreError) {
-                    switch try await store.answerAgain(ticket, coordinator: instance, newToken: token, nonce: nonce) {
-                    case .asked(let lease, _): answer = .asked(lease)
-                    case .notYours: answer = .notYours
-                    case .unknown: answer = .unknown
-                    }
+                    answer = AgainAnswer(
+                        try await store.answerAgain(ticket, coordinator: instance, newToken: token, nonce: nonce))
                 } catch {
                     answer = .failed
                 }
@@ -341,13 +319,7 @@ final class CoordinatorProcess: Process {
 
     private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
         let (store, instance) = (world.store, instance)
-        let why: CancelReason =
-            switch cause {
-            case .cancelled: .cancelled
-            case .timeout: .timeout
-            case .undelivered: .undelivered
-            case .shutdown: .shutdown
-            }
+        let why = CancelReason(cause)
         link?.send(
             "cancel",
             {
