@@ -66,24 +66,20 @@ extension Coordinator {
         count(outcome, waiting.terms, began: waiting.began)
         let exchange = waiting.call.exchange
         exchange.onClientGone = nil
-        let reply: Reply
-        switch outcome {
-        case .acquired(let lease):
-            let details = mirror.units[lease.lease.unit]?.properties.details ?? ""
-            reply = LockReplies.acquired(
-                lease, waiting.terms, environment: DeviceEnvironment.variables(details: details))
+        let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { unit in
+            mirror.units[unit]?.properties.details ?? ""
+        }
+        if case .acquired = outcome {
             exchange.onDelivered = { isDelivered in
                 self.feed(isDelivered ? .delivered(call) : .undelivered(call))
             }
-        case .timedOut:
-            // A call that does not wait is answered before the stream tells of it.
-            let position =
-                mirror.position(of: waiting.ticket)
-                ?? waiting.score.map { mirror.position(of: waiting.selector, score: $0) }
-            reply = LockReplies.reply(to: outcome, waiting.terms, position: position)
-        case .forceReleased, .shuttingDown, .moved, .replaced, .unknownHost, .unknownUnit, .tooManyWaiting, .nameTaken:
-            reply = LockReplies.reply(to: outcome, waiting.terms, position: nil)
         }
         respond(waiting.call, reply)
+    }
+
+    /// A call that does not wait is answered before the stream tells of it.
+    private func position(of waiting: LockCall) -> Int? {
+        mirror.position(of: waiting.ticket)
+            ?? waiting.score.map { mirror.position(of: waiting.selector, score: $0) }
     }
 }

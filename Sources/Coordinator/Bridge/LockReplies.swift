@@ -12,7 +12,7 @@ struct LockReplies {
         var place: Selector.Scope
     }
 
-    static func acquired(_ lease: AcquiredLease, _ call: Call, environment: [(String, String)]) -> Reply {
+    private static func acquired(_ lease: AcquiredLease, _ call: Call, details: String) -> Reply {
         Reply(200) { writer in
             writer.member("status", "acquired")
             writer.member("token", lease.secret.token(of: lease.lease))
@@ -28,16 +28,20 @@ struct LockReplies {
             writer.member("request_id", call.requestID)
             writer.key("env")
             writer.object { writer in
-                for (name, value) in environment { writer.member(name, value) }
+                for (name, value) in DeviceEnvironment.variables(details: details) { writer.member(name, value) }
             }
         }
     }
 
-    /// - Parameter position: Where the request stood last.
-    static func reply(to outcome: LockOutcome, _ call: Call, position: Int?) -> Reply {
+    /// - Parameters:
+    ///   - position: Where the request stood last; asked for only where it timed out.
+    ///   - details: What is known of a unit's device, a JSON object or empty; asked for only where one was granted.
+    static func reply(
+        to outcome: LockOutcome, _ call: Call, position: @autoclosure () -> Int?, details: (UnitID) -> String
+    ) -> Reply {
         switch outcome {
-        case .acquired(let lease): acquired(lease, call, environment: [])
-        case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position)
+        case .acquired(let lease): acquired(lease, call, details: details(lease.lease.unit))
+        case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position())
         case .forceReleased(let by, let why):
             Reply(503) { writer in
                 writer.member("status", "refused")
