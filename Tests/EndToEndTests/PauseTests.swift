@@ -61,14 +61,19 @@ extension Faults {
             try await withService { service in
                 let bridge = service.bridge
                 let held = try await bridge.acquire("holder")
-                let calls = ["a", "b"].map { bridge.waiting($0) }
-                try await bridge.expectQueueDepth(2)
-                async let paused: Void = pause(service.agent.processID, for: .seconds(4))
+                var calls: [Task<Answer, any Error>] = []
+                for (number, id) in ["a", "b"].enumerated() {
+                    calls.append(bridge.waiting(id))
+                    try await bridge.expectQueueDepth(number + 1)
+                }
+                Glibc.kill(service.agent.processID, SIGSTOP)
+                defer { Glibc.kill(service.agent.processID, SIGCONT) }
                 #expect(try await bridge.unlock(held.token).word("status") == "released")
+                try await bridge.expectQueued(["b"])
                 // The offer lapses; nobody is granted what the agent has not confirmed.
                 try await bridge.expectQueued(["a", "b"])
                 #expect(try await bridge.status().owner == nil)
-                try await paused
+                Glibc.kill(service.agent.processID, SIGCONT)
                 let since = Self.clock.now
                 let first = try await calls[0].value
                 #expect(first.isAcquired)
