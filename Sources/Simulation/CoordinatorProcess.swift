@@ -229,6 +229,7 @@ final class CoordinatorProcess: Process {
                 events.append(.tokenDrawn(ticket, drawn))
             case .answerAgain(let ticket, let token, let nonce): answerAgain(ticket, token, nonce)
             case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let number, let outcome):
                 guard let call = calls.removeValue(forKey: number) else { continue }
                 answer(call, outcome, number)
@@ -328,6 +329,21 @@ final class CoordinatorProcess: Process {
                     return .nothing
                 } catch {
                     return .waiters(.cancelFailed(ticket, token, cause))
+                }
+            }, hearing)
+    }
+
+    private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        let (store, instance) = (world.store, instance)
+        link?.send(
+            "cancel",
+            {
+                do throws(StoreError) {
+                    _ = try await store.cancel(
+                        ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+                    return .nothing
+                } catch {
+                    return .waiters(.giveBackFailed(lease, ticket, token))
                 }
             }, hearing)
     }

@@ -199,6 +199,29 @@ import Testing
         }
     }
 
+    @Test func `a grant that nobody waits for takes no other lease of its ticket`() async throws {
+        try await withPool(units: 2) { pool in
+            let undelivered = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            try await pool.heartbeat([pool.report("h1/1")], first: false)
+            let told = try await pool.grant("t1")
+            let token = TokenHash("hash-t1")
+            func giveBack() async throws -> CancelOutcome {
+                try await pool.store.cancel(
+                    TicketID("t1"), lease: undelivered, coordinator: pool.coordinator, token: token, why: .undelivered)
+            }
+            // Unknown here, so a mark is left for its agent.
+            #expect(try await giveBack() == .unknown)
+            let reports = [
+                try pool.report("h1/0", .held(pool.held(undelivered, ticket: "t1"))),
+                try pool.report("h1/1", .held(pool.held(told, ticket: "t1"))),
+            ]
+            #expect(
+                try await pool.heartbeat(reports, first: false) == .heard([.end(undelivered, token, .cancelled)]))
+            #expect(try await pool.lease(of: "t1") == told)
+        }
+    }
+
     @Test func `a host id that is live is refused to another instance, but not to its successor`() async throws {
         try await withPool { pool in
             let other = try pool.origin("h1", "a2")

@@ -77,6 +77,7 @@ extension Waiters {
         case refused(TicketID, by: String, why: String)
         case moved(TicketID)
         case cancelFailed(TicketID, TokenHash, CancelCause)
+        case giveBackFailed(LeaseID, TicketID, TokenHash)
         case beatDue
         case beatAnswered(number: Int64, BeatAnswer)
         case beatFailed(number: Int64)
@@ -94,6 +95,8 @@ extension Waiters {
         case drawToken(TicketID)
         case answerAgain(TicketID, newToken: TokenHash, nonce: String)
         case cancel(TicketID, TokenHash, CancelCause)
+        /// A grant that nobody waits for: this very lease, whatever else its ticket has.
+        case giveBack(LeaseID, TicketID, TokenHash)
         case answer(CallID, LockOutcome)
         case beat(number: Int64, naming: [TicketID])
     }

@@ -5,8 +5,8 @@ import LeaseModel
 extension Waiters {
     mutating func granted(_ grant: Grant, at now: BootInstant) {
         guard var waiter = waiters[grant.ticket] else {
-            // Its waiter has left meanwhile.
-            actions.append(.cancel(grant.ticket, grant.token, .undelivered))
+            // Its waiter has left meanwhile, or has been told another lease of its.
+            actions.append(.giveBack(grant.lease, grant.ticket, grant.token))
             return
         }
         switch waiter.state {

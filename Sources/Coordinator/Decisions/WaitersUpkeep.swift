@@ -35,6 +35,8 @@ extension Waiters {
         let owed = owedCancels
         owedCancels.removeAll()
         for cancel in owed { takeBack(cancel.ticket, cancel.token, cancel.cause) }
+        for owed in owedLeases { actions.append(.giveBack(owed.lease, owed.ticket, owed.token)) }
+        owedLeases.removeAll()
         // The others are queued again at once, before agents speak: who came first goes first.
         if answer.isNewEpoch { beat(at: now) }
     }
@@ -50,6 +52,12 @@ extension Waiters {
         {
             owedCancels.append((ticket, token, cause))
         }
+    }
+
+    /// Said again as it stands: it names its lease and token, so it takes nothing from a later wait of the same request.
+    mutating func giveBackFailed(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        guard !isStopping, owedLeases.count < Self.cancelsKept else { return }
+        owedLeases.append((lease, ticket, token))
     }
 
     /// Gives a token of an earlier wait back: now, or with the present wait of the same request, should that end

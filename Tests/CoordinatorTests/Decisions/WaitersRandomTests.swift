@@ -46,7 +46,7 @@ private struct ToyPool {
                     lastDrawn += 1
                     events.append(.tokenDrawn(ticket, drawn("d\(lastDrawn)")))
                 case .answer(let call, let outcome): take(outcome, for: call)
-                case .ask, .answerAgain, .cancel, .beat:
+                case .ask, .answerAgain, .cancel, .giveBack, .beat:
                     if isUp { commands.append(action) } else { events.append(contentsOf: failure(of: action)) }
                 }
             }
@@ -68,6 +68,7 @@ private struct ToyPool {
         case .ask(let reference, _, _): [.askAnswered(reference, .failed)]
         case .answerAgain(let ticket, _, let nonce): [.againAnswered(ticket, nonce: nonce, .failed)]
         case .cancel(let ticket, let token, let cause): [.cancelFailed(ticket, token, cause)]
+        case .giveBack(let lease, let ticket, let token): [.giveBackFailed(lease, ticket, token)]
         case .beat(let number, _): [.beatFailed(number: number)]
         case .drawToken, .answer: []
         }
@@ -94,6 +95,11 @@ private struct ToyPool {
             return .againAnswered(ticket, nonce: nonce, .asked(lease))
         case .cancel(let ticket, let token, _):
             if let standing = tickets[ticket], standing.lease == nil || standing.token == token {
+                tickets[ticket] = nil
+            }
+            return nil
+        case .giveBack(let lease, let ticket, let token):
+            if let standing = tickets[ticket], standing.lease == lease, standing.token == token {
                 tickets[ticket] = nil
             }
             return nil

@@ -78,11 +78,16 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
             waiters.handle(.renewed(try lease(5), nonce: "nonce-b", ttl: .seconds(120)), at: at(5)).answers.count == 1)
     }
 
-    @Test func `a grant for a ticket that nobody waits for is given back`() throws {
+    @Test func `a grant that nobody waits for is given back by its lease until Redis has heard it`() throws {
         var waiters = connected()
+        let wish = Waiters.Action.giveBack(try lease(5), TicketID("t-9"), TokenHash("hash-9"))
         #expect(
-            waiters.handle(.granted(grant("t-9", try lease(5), token: "hash-9", beat: 1)), at: at(1))
-                == [.cancel(TicketID("t-9"), TokenHash("hash-9"), .undelivered)])
+            waiters.handle(.granted(grant("t-9", try lease(5), token: "hash-9", beat: 1)), at: at(1)) == [wish])
+        // Also where the client has asked again meanwhile: the word is about a lease that nobody was told of.
+        _ = waiters.handle(.lockRequested(try request(1, ticket: "t-9", resumable: true)), at: at(2))
+        _ = waiters.handle(.giveBackFailed(try lease(5), TicketID("t-9"), TokenHash("hash-9")), at: at(2))
+        _ = waiters.handle(.beatDue, at: at(3))
+        #expect(waiters.handle(.beatAnswered(number: 2, BeatAnswer()), at: at(3)) == [wish])
     }
 
     @Test func `a client that leaves frees its place at once`() throws {
