@@ -347,7 +347,7 @@ package actor Coordinator {
             case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
             case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let call, let outcome): answer(call, outcome)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return drawn
@@ -416,8 +416,8 @@ package actor Coordinator {
         }
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         loop.spawn { [store] in
             let outcome: BeatOutcome?
             do throws(StoreError) {

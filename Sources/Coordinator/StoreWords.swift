@@ -46,7 +46,8 @@ extension AgainAnswer {
 extension BeatAnswer {
     package init(_ outcome: BeatOutcome, isNewEpoch: Bool) {
         self.init(
-            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), isNewEpoch: isNewEpoch)
+            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), more: outcome.more,
+            isNewEpoch: isNewEpoch)
     }
 }
 
@@ -57,6 +58,7 @@ extension CancelReason {
         case .timeout: self = .timeout
         case .undelivered: self = .undelivered
         case .shutdown: self = .shutdown
+        case .forgotten: self = .forgotten
         }
     }
 }

@@ -233,7 +233,7 @@ final class CoordinatorProcess: Process {
             case .answer(let number, let outcome):
                 guard let call = calls.removeValue(forKey: number) else { continue }
                 answer(call, outcome, number)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return events
@@ -368,10 +368,10 @@ final class CoordinatorProcess: Process {
             }, hearing)
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
         lastBeat = number
         let store = world.store
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         link?.send("beat", { .beat(number: number, try? await store.beat(beat)) }, hearing)
     }
 }

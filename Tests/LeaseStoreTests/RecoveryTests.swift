@@ -265,6 +265,24 @@ import Testing
         }
     }
 
+    @Test func `a coordinator hears of tickets that it no longer has, and can give them up`() async throws {
+        try await withPool(units: 1) { pool in
+            _ = try await pool.grant("t0")
+            for ticket in ["t1", "t2"] { _ = try await pool.ask(ticket) }
+            #expect(try await pool.beat(1, count: 2, tickets: ["t1", "t2"]).more.isEmpty)
+            let more = try await pool.beat(2, count: 1, tickets: ["t1"]).more
+            #expect(Set(more.map(\.text)) == ["t1", "t2"])
+            #expect(
+                try await pool.store.cancel(
+                    TicketID("t2"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .cancelled)
+            // A lease with its own token is no ticket that was forgotten.
+            #expect(
+                try await pool.store.cancel(
+                    TicketID("t0"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .notYours)
+            #expect(try await pool.beat(3, count: 1, tickets: ["t1"]).more.isEmpty)
+        }
+    }
+
     @Test func `nothing is left of finished work but the record of hosts and units`() async throws {
         try await withPool { pool in
             for number in 0..<20 {

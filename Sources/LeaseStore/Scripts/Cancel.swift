@@ -3,7 +3,7 @@ import RedisClient
 
 /// Why a coordinator gives up a ticket.
 package enum CancelReason: String, Equatable, Sendable {
-    case cancelled, timeout, undelivered, shutdown
+    case cancelled, timeout, undelivered, shutdown, forgotten
 }
 
 package enum CancelOutcome: Equatable, Sendable {

@@ -69,7 +69,7 @@ private struct ToyPool {
         case .answerAgain(let ticket, _, let nonce): [.againAnswered(ticket, nonce: nonce, .failed)]
         case .cancel(let ticket, let token, let cause): [.cancelFailed(ticket, token, cause)]
         case .giveBack(let lease, let ticket, let token): [.giveBackFailed(lease, ticket, token)]
-        case .beat(let number, _): [.beatFailed(number: number)]
+        case .beat(let number, _, _): [.beatFailed(number: number)]
         case .drawToken, .answer: []
         }
     }
@@ -103,13 +103,15 @@ private struct ToyPool {
                 tickets[ticket] = nil
             }
             return nil
-        case .beat(let number, let named):
+        case .beat(let number, let count, let named):
             lastBeat = number
             var answer = BeatAnswer()
             for ticket in named {
                 if tickets[ticket] == nil { answer.unknown.append(ticket) }
                 if tickets[ticket]?.lease != nil { answer.held.append(ticket) }
             }
+            let waiting = tickets.filter { $0.value.lease == nil }.keys
+            if waiting.count > count { answer.more = waiting.sorted { $0.text < $1.text } }
             return .beatAnswered(number: number, answer)
         case .drawToken, .answer: return nil
         }

@@ -222,7 +222,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
     @Test func `a ticket that Redis has lost is asked again with its age`() throws {
         var waiters = try queued(request(1))
         #expect(
-            waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, naming: [TicketID("t-1")])])
+            waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
         let asks = waiters.handle(.beatAnswered(number: 2, BeatAnswer(unknown: [TicketID("t-1")])), at: at(2)).asks
         #expect(asks.map(\.age) == [.again(score: 77)])
     }
@@ -244,6 +244,18 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
                 == [.cancel(TicketID("t-1"), TokenHash("hash-1"), .cancelled)])
     }
 
+    @Test func `a ticket that Redis has and this coordinator does not is given up`() throws {
+        var waiters = try queued(request(1))
+        #expect(waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
+        let answer = BeatAnswer(more: [TicketID("t-1"), TicketID("r-2")])
+        let cancel = Waiters.Action.cancel(TicketID("r-2"), TokenHash(""), .forgotten)
+        #expect(waiters.handle(.beatAnswered(number: 2, answer), at: at(2)) == [cancel])
+        // What could not be said is found again, and is no doubt about a later wait of the same request.
+        _ = waiters.handle(.cancelFailed(TicketID("r-2"), TokenHash(""), .forgotten), at: at(3))
+        _ = waiters.handle(.beatDue, at: at(3))
+        #expect(waiters.handle(.beatAnswered(number: 3, BeatAnswer()), at: at(3)).isEmpty)
+    }
+
     @Test func `each waiting ticket is named every five seconds`() throws {
         var waiters = connected()
         for call in 1...25 as ClosedRange<UInt64> {
@@ -254,7 +266,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         var named: Set<TicketID> = []
         for index in 0..<10 {
             let moment = at(2 + Double(index) / 2)
-            for case .beat(let number, let tickets) in waiters.handle(.beatDue, at: moment) {
+            for case .beat(let number, _, let tickets) in waiters.handle(.beatDue, at: moment) {
                 #expect(tickets.count <= 3)
                 named.formUnion(tickets)
                 _ = waiters.handle(.beatAnswered(number: number, BeatAnswer()), at: moment)
@@ -268,7 +280,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(waiters.handle(.beatDue, at: at(1)).count == 1)
         #expect(waiters.handle(.beatDue, at: at(2)).isEmpty)
         _ = waiters.handle(.beatFailed(number: 2), at: at(3))
-        #expect(waiters.handle(.beatDue, at: at(3)) == [.beat(number: 3, naming: [])])
+        #expect(waiters.handle(.beatDue, at: at(3)) == [.beat(number: 3, count: 0, naming: [])])
     }
 
     @Test func `force and another coordinator end a wait`() throws {
