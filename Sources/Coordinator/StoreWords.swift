@@ -37,6 +37,7 @@ extension AgainAnswer {
     package init(_ outcome: AnswerAgainOutcome) {
         switch outcome {
         case .asked(let lease, _): self = .asked(lease)
+        case .givenUp(let score): self = .givenUp(score: score)
         case .notYours: self = .notYours
         case .unknown: self = .unknown
         }

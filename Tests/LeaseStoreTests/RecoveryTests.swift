@@ -265,6 +265,30 @@ import Testing
         }
     }
 
+    @Test func `a lease that cannot be answered again, since its host is silent, makes room for another host`()
+        async throws
+    {
+        try await withPool(units: 1) { pool in
+            let lease = try await pool.grant("t1")
+            func again() async throws -> AnswerAgainOutcome {
+                try await pool.store.answerAgain(
+                    TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("hash-new"), nonce: "n")
+            }
+            #expect(try await again() == .asked(lease, ttl: .seconds(120)))
+            // Its agent stops; the leases stand.
+            _ = try await pool.store.depart(pool.origin())
+            guard case .givenUp(let score) = try await again() else { throw NoLease(ticket: "t1") }
+            #expect(try await again() == .unknown)
+            try await pool.heartbeat([pool.report("h2/0")], origin: pool.origin("h2", "a2"))
+            #expect(try await pool.ask("t1", resume: .again(score: score)) == .offered(score: score))
+            // When it is back its lease ends: nobody was told of it.
+            let report = try pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))
+            #expect(
+                try await pool.heartbeat([report], first: false)
+                    == .heard([.end(lease, TokenHash("hash-t1"), .cancelled)]))
+        }
+    }
+
     @Test func `a coordinator hears of tickets that it no longer has, and can give them up`() async throws {
         try await withPool(units: 1) { pool in
             _ = try await pool.grant("t0")

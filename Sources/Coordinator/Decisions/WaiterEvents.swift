@@ -31,6 +31,8 @@ package enum AskAnswer: Hashable, Sendable {
 /// What Redis said to the wish to answer a lease again (design §4.8).
 package enum AgainAnswer: Hashable, Sendable {
     case asked(LeaseID)
+    /// Its host is silent: the lease was given back, and the ticket keeps its age.
+    case givenUp(score: Int64)
     case notYours
     case unknown
     case failed

@@ -244,6 +244,21 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
                 == [.cancel(TicketID("t-1"), TokenHash("hash-1"), .cancelled)])
     }
 
+    @Test func `a lease whose host is silent is waited for no longer`() throws {
+        var waiters = try queued(request(1))
+        _ = waiters.handle(.held(TicketID("t-1")), at: at(2))
+        _ = waiters.handle(.tokenDrawn(TicketID("t-1"), drawn("b")), at: at(2))
+        let answer = Waiters.Event.againAnswered(TicketID("t-1"), nonce: "nonce-b", .givenUp(score: 7))
+        #expect(waiters.handle(answer, at: at(2)).isEmpty)
+        let asks = waiters.handle(.clockReached, at: at(2)).asks
+        #expect(asks.map(\.age) == [.again(score: 7)])
+        // What was asked for anew is told without another detour: no token is in doubt.
+        let reference = try #require(asks.first?.reference)
+        _ = waiters.handle(.askAnswered(reference, .offered(score: 7)), at: at(2))
+        let told = waiters.handle(.granted(grant("t-1", try lease(6), token: "hash-1", beat: 1)), at: at(3))
+        #expect(told.answers.count == 1)
+    }
+
     @Test func `a ticket that Redis has and this coordinator does not is given up`() throws {
         var waiters = try queued(request(1))
         #expect(waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
