@@ -88,7 +88,7 @@ import Testing
             #expect(mirror.apply(event(.released, at: began + 2000, ["lease": lease.text, "state": "free"])) == lease)
             #expect(mirror.lease(of: TicketID("t1")) == nil)
         }
-        #expect(mirror.holds.typical(15) == 2000)
-        #expect(mirror.holds.typical(0) == nil)
+        #expect(mirror.holds.typical(.standard) == 2000)
+        #expect(mirror.holds.typical(.voice) == nil)
     }
 }
