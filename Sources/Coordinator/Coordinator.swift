@@ -425,7 +425,7 @@ package actor Coordinator {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
             readPool()
         }
-        streamBegins(at: EventID(outcome.firstEvent))
+        streamBegins(at: RedisStreamID(outcome.firstEvent))
         feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
 
@@ -444,12 +444,8 @@ package actor Coordinator {
         loop.spawn { [store, instance, log] in
             let answer: RenewAnswer
             do throws(StoreError) {
-                switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
-                case .asked: answer = .asked
-                case .gone(let reason, let by): answer = .gone(reason, by: by)
-                case .wrongToken: answer = .wrongToken
-                case .unheard: answer = .unheard
-                }
+                answer = RenewAnswer(
+                    try await store.renew(lease, token: token, nonce: nonce, coordinator: instance))
             } catch {
                 log.warning("renew_failed", ["lease": .text(lease.text), "error": .text(error.message)])
                 answer = .failed

@@ -50,6 +50,17 @@ extension BeatAnswer {
     }
 }
 
+extension RenewAnswer {
+    package init(_ outcome: RenewOutcome) {
+        switch outcome {
+        case .asked: self = .asked
+        case .gone(let reason, let by): self = .gone(reason, by: by)
+        case .wrongToken: self = .wrongToken
+        case .unheard: self = .unheard
+        }
+    }
+}
+
 extension CancelReason {
     package init(_ cause: CancelCause) {
         switch cause {
