@@ -195,6 +195,8 @@ private actor Up {
         // Made no earlier: where a start has failed before it, the directory has still held nothing.
         settings.isFirstJoin = try Files.makeDirectory(settings.stateDirectory)
         settings.labels = options.labels
+        // Where a `leasehold run` of this machine finds it, wherever the state lies.
+        settings.address = "unix://" + Agent.socketPath(in: settings.stateDirectory)
         settings.longestTTL = options.coordinator.longestTTL
         var search = DeviceSearchSettings(environment: environment)
         search.options = options.devices
