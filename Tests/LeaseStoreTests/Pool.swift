@@ -75,7 +75,7 @@ final class Pool: Sendable {
         let origin = try origin ?? self.origin()
         return try await store.heartbeat(
             AgentHeartbeat(
-                origin: origin, predecessor: predecessor.map { InstanceID($0) }, isFirst: first, address: "",
+                origin: origin, ancestors: predecessor.map { [InstanceID($0)] } ?? [], isFirst: first, address: "",
                 version: "test", labels: labels, units: reports))
     }
 

@@ -234,6 +234,33 @@ import Testing
         }
     }
 
+    @Test func `who speaks for a host with another journal than the last one's is told so, and changes nothing`()
+        async throws
+    {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            _ = try await pool.store.depart(pool.origin())
+            let other = try pool.origin("h1", "a2")
+            let report = try pool.report("h1/0", .resting)
+            #expect(
+                try await pool.heartbeat([report], origin: other)
+                    == .succeedsAnother(InstanceID("a1"), highest: lease.fencing))
+            #expect(try await pool.lease(of: "t1") == lease)
+            // Once it has taken note of that one it may speak, also where it knows more before it.
+            let origin = AgentHeartbeat(
+                origin: other, ancestors: [InstanceID("a1"), InstanceID("a0")], isFirst: true, address: "",
+                version: "test", labels: [:], units: [report])
+            #expect(try await pool.store.heartbeat(origin) == .heard([]))
+            #expect(try await pool.lease(of: "t1") == nil)
+            // The one before, with the journal that it had.
+            _ = try await pool.store.depart(other)
+            guard
+                case .succeedsAnother(InstanceID("a2"), _) = try await pool.heartbeat(
+                    [pool.report("h1/0")], origin: pool.origin("h1", "a3"), predecessor: "a1")
+            else { throw NoLease(ticket: "t1") }
+        }
+    }
+
     @Test func `an offer that nobody confirms lapses, and its host is offered nothing until it speaks`() async throws {
         try await withPool(units: 2) { pool in
             try await pool.beat()

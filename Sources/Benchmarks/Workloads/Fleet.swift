@@ -29,7 +29,7 @@ struct Fleet: Sendable {
         }
         let outcome = try await store.heartbeat(
             AgentHeartbeat(
-                origin: try origin(host), predecessor: nil, isFirst: isFirst, address: "", version: "bench",
+                origin: try origin(host), ancestors: [], isFirst: isFirst, address: "", version: "bench",
                 labels: [:], units: reports))
         guard case .heard = outcome else { throw LoadError("a heartbeat was refused: \(outcome)") }
     }

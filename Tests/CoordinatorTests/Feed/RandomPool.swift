@@ -242,7 +242,7 @@ struct RandomPool {
         }
         let outcome = try await store.heartbeat(
             AgentHeartbeat(
-                origin: origin(agent), predecessor: predecessor.map { InstanceID("\(agent.host.text)-\($0)") },
+                origin: origin(agent), ancestors: predecessor.map { [InstanceID("\(agent.host.text)-\($0)")] } ?? [],
                 isFirst: isFirst, address: "", version: "test", labels: agent.labels, units: reports))
         note("heartbeat \(agent.host): \(outcome)")
         guard case .heard(let messages) = outcome else { return }
