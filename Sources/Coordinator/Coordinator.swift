@@ -345,8 +345,9 @@ package actor Coordinator {
             case .drawToken(let ticket): drawn.append(.tokenDrawn(ticket, Self.draw()))
             case .answerAgain(let ticket, let hash, let nonce): answerAgain(ticket, hash, nonce)
             case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let call, let outcome): answer(call, outcome)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return drawn
@@ -404,8 +405,19 @@ package actor Coordinator {
         }
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+    private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        loop.spawn { [store, instance, log] in
+            do throws(StoreError) {
+                _ = try await store.cancel(ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+            } catch {
+                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+                await self.feed(.giveBackFailed(lease, ticket, token))
+            }
+        }
+    }
+
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         loop.spawn { [store] in
             let outcome: BeatOutcome?
             do throws(StoreError) {
