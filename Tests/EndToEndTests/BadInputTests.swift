@@ -75,6 +75,9 @@ extension Faults {
             Case("reset", #"{"host":"h1","unit":"h1/0"}"#, 400, "Send at most one of"),
             Case("reset", #"{"unit":"h1"}"#, 400, #"\"unit\": got \"h1\""#),
             Case("cordon", "{}", 400, "to cordon a host"),
+            Case("drain", "{}", 400, #"\"host\" is missing"#),
+            Case("drain", #"{"host":"h1","deadline":-1}"#, 400, "0 to 604800 seconds"),
+            Case("drain", #"{"host":"nowhere"}"#, 404, #"The pool has no host \"nowhere\""#),
             Case("cordon", #"{"host":"nowhere","on":true}"#, 404, #"The pool has no host \"nowhere\""#),
         ]
 

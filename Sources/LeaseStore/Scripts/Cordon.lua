@@ -1,5 +1,5 @@
--- Cordon: a host's units are offered to nobody (or again), leases stand.
--- uses: Keys Clock Events Mail Match
+-- Cordon: a host's units are offered to nobody (or again), leases stand. Either ends a drain.
+-- uses: Keys Clock Events Mail Match Drains
 -- ARGV 1 host, 2 "1" or "0", 3 by, 4 why
 -- returns {"ok"} | {"unknown-host"}
 local host = ARGV[1]
@@ -7,6 +7,7 @@ local record = host_record(host)
 if record.instance == '' then return { 'unknown-host' } end
 call('HSET', P .. 'host:' .. host, 'cordoned', ARGV[2])
 record.cordoned = ARGV[2]
+forget_drain(host)
 for id in string.gmatch(record.units, '%S+') do
   local unit = unit_record(id)
   if unit and unit.state == 'free' then

@@ -230,6 +230,16 @@ local function withdraw(lease, record, reason)
   lease_event(reason, lease, record, 'free')
 end
 
+-- An admin's word about a confirmed lease: its agent ends what runs under it and says when that is gone (design §4.6).
+local function mark_ending(unit, lease, record, reason, by, why)
+  if record.state == 'held' then
+    call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
+    call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
+    event('ending', 'unit', unit.id, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
+  end
+  tell_agent(unit.host, { 'revoke', lease, reason, by, why })
+end
+
 -- Nothing of this host is offered before it has spoken again.
 local function suspect(host)
   call('HSET', P .. 'host:' .. host, 'suspect', '1')
