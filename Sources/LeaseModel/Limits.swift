@@ -14,6 +14,8 @@ package enum Limits {
     package static let labels = 16
     /// Priorities reach from 0 (first) to this. Beyond: 400.
     package static let lowestPriority = 100
+    /// The longest `affinity` in bytes.
+    package static let affinityBytes = 200
     /// The shortest lease (design §5: slack is a quarter of it).
     package static let shortestTTL = Duration.milliseconds(100)
     /// The longest lease of a pool (design §7, `max_ttl`).

@@ -56,6 +56,7 @@ extension Faults {
             Case("lock", #"{"id":"a","labels":["zone"]}"#, 400, "want an object of texts"),
             Case("lock", #"{"id":"a","labels":{"zone":"a&b"}}"#, 400, "want 1 to 64 of"),
             Case("lock", #"{"id":"a","min_vram_mb":-1}"#, 400, "want a whole number from 0 to 100000000"),
+            Case("lock", #"{"id":"a","affinity":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","takeover":"yes"}"#, 400, "want true or false"),
             Case("lock", #"{"id":"a","request_id":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","pool":"other"}"#, 400, "this coordinator serves no other pool"),

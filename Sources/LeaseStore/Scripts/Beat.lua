@@ -50,6 +50,7 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
         lease_event('lost', unit.lease, record, 'unheard', host, 'its host stays away')
       end
     end
+    forget_warm(id)
     call('DEL', P .. 'unit:' .. id)
   end
   call('DEL', P .. 'host:' .. host, P .. 'ended:' .. host)

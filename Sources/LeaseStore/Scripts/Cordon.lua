@@ -8,8 +8,10 @@ if record.instance == '' then return { 'unknown-host' } end
 call('HSET', P .. 'host:' .. host, 'cordoned', ARGV[2])
 record.cordoned = ARGV[2]
 forget_drain(host)
-for id in string.gmatch(record.units, '%S+') do
-  local unit = unit_record(id)
+local units = {}
+for id in string.gmatch(record.units, '%S+') do units[#units + 1] = id end
+for i = #units, 1, -1 do
+  local unit = unit_record(units[i])
   if unit and unit.state == 'free' then
     take_from_free(unit)
     settle(unit)
