@@ -14,7 +14,7 @@ extension Ask {
         self.init(
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
-            metadata: request.metadata, resume: resume)
+            metadata: request.metadata, resume: resume, affinity: request.affinity)
     }
 }
 
@@ -49,6 +49,17 @@ extension BeatAnswer {
         self.init(
             unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), more: outcome.more,
             isNewEpoch: isNewEpoch)
+    }
+}
+
+extension RenewAnswer {
+    package init(_ outcome: RenewOutcome) {
+        switch outcome {
+        case .asked: self = .asked
+        case .gone(let reason, let by): self = .gone(reason, by: by)
+        case .wrongToken: self = .wrongToken
+        case .unheard: self = .unheard
+        }
     }
 }
 

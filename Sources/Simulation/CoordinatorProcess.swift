@@ -355,12 +355,8 @@ final class CoordinatorProcess: Process {
             {
                 let answer: RenewAnswer
                 do throws(StoreError) {
-                    switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
-                    case .asked: answer = .asked
-                    case .gone(let reason, let by): answer = .gone(reason, by: by)
-                    case .wrongToken: answer = .wrongToken
-                    case .unheard: answer = .unheard
-                    }
+                    answer = RenewAnswer(
+                        try await store.renew(lease, token: token, nonce: nonce, coordinator: instance))
                 } catch {
                     answer = .failed
                 }
