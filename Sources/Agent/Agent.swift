@@ -302,7 +302,7 @@ package actor Agent {
     private func lookAtProcesses() {
         for lease in watch.look(at: loop.now) { feed(.processesGone(lease)) }
         if stage == .over, !watch.isStopping { return end(.succeeded(settings.host.text)) }
-        if !watch.isEmpty { watchTimer?.arm(after: ProcessWatch.interval) }
+        if !watch.isEmpty { watchTimer?.arm(after: watch.pause) }
     }
 
     /// One event after the other, also when performing one brings the next.
@@ -349,9 +349,10 @@ package actor Agent {
             case .reconnect:
                 log.warning("redis_silent")
                 client.reconnect()
-            case .stopProcesses(let lease, let process):
+            case .stopProcesses(let lease, let process, let grace):
                 log.info("processes_stopped", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
-                watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+                watch.stop(lease, process, grace: min(grace, settings.longestGrace), at: loop.now)
+                watchTimer?.arm(after: ProcessWatch.endingInterval)
             case .refused(let other): end(.hostInUse(settings.host.text, instance: other.text))
             case .succeeded: succeeded()
             }
@@ -362,8 +363,9 @@ package actor Agent {
     private func succeeded() {
         log.error("succeeded")
         stage = .over
-        for (lease, process) in machine?.processes ?? [] {
-            watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+        for running in machine?.processes ?? [] {
+            watch.stop(
+                running.lease, running.process, grace: min(running.grace, settings.longestGrace), at: loop.now)
         }
         watchTimer?.arm(after: .zero)
     }

@@ -21,10 +21,14 @@ struct ProcessWatch {
 
     /// How often to `look` while there is something to see.
     static let interval = Duration.milliseconds(100)
+    /// The same while something is being ended, whose unit somebody may wait for.
+    static let endingInterval = Duration.milliseconds(10)
     /// A search walks all processes of the host.
     private static let searchPause = Duration.seconds(1)
 
     var isEmpty: Bool { entries.isEmpty }
+    /// How long until the next look.
+    var pause: Duration { isStopping ? Self.endingInterval : Self.interval }
 
     /// Whether anything is being ended.
     var isStopping: Bool {
@@ -35,15 +39,15 @@ struct ProcessWatch {
     }
 
     /// Watches exactly these and those that are being ended.
-    mutating func follow(_ processes: [(lease: LeaseID, process: LeaseProcess)]) {
+    mutating func follow(_ processes: [RunningProcess]) {
         guard !(entries.isEmpty && processes.isEmpty) else { return }
         let known = Dictionary(uniqueKeysWithValues: processes.map { ($0.lease, $0.process) })
         entries = entries.filter { lease, entry in
             if case .running = entry.stage { return known[lease] == entry.process }
             return true
         }
-        for (lease, process) in processes where entries[lease] == nil {
-            entries[lease] = Entry(process: process, stage: .running)
+        for running in processes where entries[running.lease] == nil {
+            entries[running.lease] = Entry(process: running.process, stage: .running)
         }
     }
 

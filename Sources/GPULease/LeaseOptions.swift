@@ -61,6 +61,9 @@ public struct LeaseOptions: Sendable {
     public var requestID: String?
     /// First gives back what this holder id has, as after a crash of its own earlier run.
     public var takesOver: Bool
+    /// How long a process that this machine's agent knows under the lease has between SIGTERM and SIGKILL, 0 s to 600 s. Nil
+    /// takes the coordinator's 30 s.
+    public var grace: Duration?
     /// Who renews the lease.
     public var renewal: Renewal
     /// How long no coordinator may be reachable before the wait fails as ``LeaseError/Kind/unreachable``.
@@ -72,7 +75,7 @@ public struct LeaseOptions: Sendable {
         host: String? = nil, unit: String? = nil, minimumMemoryMB: Int? = nil, deviceType: DeviceType? = nil,
         labels: [String: String] = [:], metadata: [String: String] = [:], pool: String? = nil,
         requestID: String? = nil, takesOver: Bool = false, renewal: Renewal = .automatic,
-        reconnecting: Duration = .seconds(15)
+        reconnecting: Duration = .seconds(15), grace: Duration? = nil
     ) {
         self.priority = priority
         self.timeout = timeout
@@ -89,6 +92,7 @@ public struct LeaseOptions: Sendable {
         self.takesOver = takesOver
         self.renewal = renewal
         self.reconnecting = reconnecting
+        self.grace = grace
     }
 
     /// The members of a lock call that are the same each time it is sent.
@@ -104,6 +108,7 @@ public struct LeaseOptions: Sendable {
         wish["device_type"] = deviceType.map { .string($0.rawValue) }
         wish["labels"] = Self.object(labels)
         wish["metadata"] = Self.object(metadata)
+        wish["grace"] = grace.map { .number($0 / .seconds(1)) }
         wish["pool"] = pool.map { .string($0) }
         return wish
     }

@@ -20,6 +20,10 @@ package enum Limits {
     package static let longestTTL = Duration.seconds(600)
     /// A lease's time where the request names none: the original bridge's clients never renew (design §7).
     package static let standardTTL = Duration.seconds(120)
+    /// What a lease's processes have between SIGTERM and SIGKILL where the request says nothing.
+    package static let standardGrace = Duration.seconds(30)
+    /// The longest grace that may be asked for: a unit is nobody's for as long. Beyond: 400.
+    package static let longestGrace = Duration.seconds(600)
     /// How long a lock call waits where it names no timeout (design §7).
     package static let standardTimeout = Duration.seconds(120)
     /// The longest wait of a lock call. Refusals by force are remembered for as long (design §6).

@@ -245,6 +245,23 @@ import Testing
         }
     }
 
+    @Test func `is ended when nobody renews, and gone before the unit is granted again`() async throws {
+        try await withScene { scene in
+            let agent = try await scene.start()
+            let ready = "\(scene.redis.directory)/ready"
+            let lease = try await scene.grant("t1", ttl: .seconds(3))
+            let child = try await scene.process(
+                "trap '' TERM; touch \(ready); while :; do sleep 0.05; done", for: lease)
+            #expect(await agent.processStarted(child.processID, under: lease, token: TokenHash("hash-t1")))
+            try await eventually("the child listens to nobody") { Files.exists(ready) }
+            try await scene.ask("t2")
+            #expect(try await scene.held("t2").fencing > lease.fencing)
+            #expect(
+                try await scene.redis.loop.run { !child.isRunning }, "its SIGKILL comes 0.2 s after the lease's end")
+            #expect(await child.finish().exit == .signalled(9))
+        }
+    }
+
     @Test func `frees the unit at once when it dies`() async throws {
         try await withScene { scene in
             let agent = try await scene.start()

@@ -57,6 +57,7 @@ import Testing
                 #expect(!variables.contains { $0.contains(Sample.token) || $0.contains("LEASE_TOKEN") })
                 #expect(scene.bodies(of: "/v1/gpu/unlock").map { $0.text("token") } == [Sample.token])
                 #expect(scene.bodies(of: "/v1/gpu/lock").map { $0.integer("ttl") } == [30])
+                #expect(scene.bodies(of: "/v1/gpu/lock").map { $0.integer("grace") } == [30])
             }
         }
     }

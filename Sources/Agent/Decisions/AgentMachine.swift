@@ -65,8 +65,9 @@ package struct AgentMachine: Equatable {
         case writeJournal
         /// Connect anew: an answer has not come for too long.
         case reconnect
-        /// End this process group, and say `processesGone` when nothing of it is left.
-        case stopProcesses(LeaseID, LeaseProcess)
+        /// End this process group, killed where it takes longer than `grace`, and say `processesGone` when nothing of it is
+        /// left.
+        case stopProcesses(LeaseID, LeaseProcess, grace: Duration)
         /// The host id is live elsewhere.
         case refused(InstanceID)
         /// A successor speaks for this host: confirm nothing more, stop what runs under leases, and exit.
@@ -152,7 +153,7 @@ package struct AgentMachine: Equatable {
             freshHighest = FencingToken(wallClock)
         }
         take(inventory, at: now)
-        for (lease, process) in endingProcesses { actions.append(.stopProcesses(lease, process)) }
+        for running in endingProcesses { stop(running) }
     }
 
     /// What the journal has to say at this moment.
@@ -259,11 +260,17 @@ package struct AgentMachine: Equatable {
         }
     }
 
-    /// The unit is free at the agent first, then Redis hears of it (design §4.5).
+    /// The unit is free at the agent first, then Redis hears of it (design §4.5). Where something runs under the lease, it is
+    /// told to end at the deadline, and the unit is free once it is gone.
     private mutating func lapse(_ id: UnitID, _ lease: OwnLease, at now: BootInstant) {
+        if lease.process != nil {
+            precondition(lease.deadline <= now, "what runs under a lease is ended by time only after its deadline")
+            endProcesses(id, lease, .expired)
+            wantsHeartbeat = true
+            return
+        }
         precondition(lease.deadline + lockDelay <= now, "a lease ends by time only after its deadline and lock-delay")
         free(id, at: now)
-        if let process = lease.process { actions.append(.stopProcesses(lease.lease, process)) }
         tell(.end(lease.lease, .expired))
         takeDeferred(id, at: now)
     }

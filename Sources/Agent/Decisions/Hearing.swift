@@ -112,11 +112,8 @@ extension AgentMachine {
             return
         }
         if case .ending = entry.state { return }
-        if let process = own.process {
-            units[lease.unit]?.state = .ending(own, reason)
-            units[lease.unit]?.deferred = nil
-            actions.append(.writeJournal)
-            actions.append(.stopProcesses(lease, process))
+        if own.process != nil {
+            endProcesses(lease.unit, own, reason)
         } else {
             free(lease.unit, at: now)
             tell(.end(lease, reason))

@@ -24,6 +24,11 @@ package struct OwnLease: Equatable, Sendable {
         HeldLease(lease: lease, token: token, terms: terms, remaining: max(.zero, deadline - now))
     }
 
+    /// What runs under it, where something does.
+    var running: RunningProcess? {
+        process.map { RunningProcess(lease: lease, process: $0, grace: terms.grace) }
+    }
+
     /// Whether a word that names `word` ends this lease: an early end counts only with the present token (design §5).
     func endsBy(_ word: TokenHash) -> Bool { word == token || word == .any }
 }
@@ -38,4 +43,11 @@ package struct LeaseProcess: Hashable, Sendable {
         self.group = group
         self.startTicks = startTicks
     }
+}
+
+/// What runs under a lease, and how long it has to end when it is told to.
+package struct RunningProcess: Hashable, Sendable {
+    package var lease: LeaseID
+    package var process: LeaseProcess
+    package var grace: Duration
 }

@@ -60,13 +60,25 @@ extension AgentMachine {
     }
 
     /// What runs under leases here, in the order of their units.
-    package var processes: [(lease: LeaseID, process: LeaseProcess)] { units.processes }
+    package var processes: [RunningProcess] { units.processes }
 
-    var endingProcesses: [(lease: LeaseID, process: LeaseProcess)] {
+    var endingProcesses: [RunningProcess] {
         processes.filter { entry in
             if case .ending? = units[entry.lease.unit]?.state { return true }
             return false
         }
+    }
+
+    mutating func stop(_ running: RunningProcess) {
+        actions.append(.stopProcesses(running.lease, running.process, grace: running.grace))
+    }
+
+    /// The lease is over for its holder; its unit is free when what runs under it is gone.
+    mutating func endProcesses(_ id: UnitID, _ own: OwnLease, _ reason: EndReason) {
+        units[id]?.state = .ending(own, reason)
+        units[id]?.deferred = nil
+        actions.append(.writeJournal)
+        if let running = own.running { stop(running) }
     }
 
     mutating func processStarted(_ lease: LeaseID, _ token: TokenHash, _ process: LeaseProcess, at now: BootInstant) {

@@ -22,7 +22,8 @@ struct Units: Equatable {
     var keys: Dictionary<UnitID, UnitEntry>.Keys { entries.keys }
     var values: Dictionary<UnitID, UnitEntry>.Values { entries.values }
 
-    /// The earliest moment at which a lease's time and its lock-delay are over, or a unit has rested enough.
+    /// The earliest moment at which the time of a lease is over, with its lock-delay where nothing runs under it, or a unit
+    /// has rested enough.
     var firstEnd: BootInstant? { mutating get { ends.first } }
 
     /// When the answer to a confirm has been out for as long as is waited for it.
@@ -32,10 +33,12 @@ struct Units: Equatable {
     mutating func takeEnded(at now: BootInstant) -> UnitID? { ends.takeDue(at: now) }
 
     /// What runs under leases here, in the order of their units.
-    var processes: [(lease: LeaseID, process: LeaseProcess)] {
-        running.sorted().compactMap { id in
-            entries[id]?.lease.flatMap { own in own.process.map { (lease: own.lease, process: $0) } }
-        }
+    var processes: [RunningProcess] { running.sorted().compactMap { entries[$0]?.lease?.running } }
+
+    /// What runs under a lease is told to end at its deadline; without, nobody else may have the unit before the lock-delay
+    /// is over as well.
+    private func end(of lease: OwnLease) -> BootInstant {
+        lease.process == nil ? lease.deadline + lockDelay : lease.deadline
     }
 
     private mutating func index(_ id: UnitID, _ entry: UnitEntry?) {
@@ -44,9 +47,10 @@ struct Units: Equatable {
         switch entry?.state {
         case nil, .free?: break
         case .resting(let until)?: end = until
-        case .held(let lease)?, .ending(let lease, _)?: end = lease.deadline + lockDelay
+        case .held(let lease)?: end = self.end(of: lease)
+        case .ending(let lease, _)?: if lease.process == nil { end = self.end(of: lease) }
         case .confirming(let lease, let since)?:
-            end = lease.deadline + lockDelay
+            end = self.end(of: lease)
             answer = since + Limits.answerWindow
         }
         ends.set(id, end)

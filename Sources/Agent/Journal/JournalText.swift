@@ -75,6 +75,7 @@ package struct JournalText {
             writer.member("score", lease.terms.score)
             writer.member("ttl_us", lease.terms.ttl.microseconds)
             writer.member("metadata", lease.terms.metadata)
+            writer.member("grace_us", lease.terms.grace.microseconds)
         }
     }
 
@@ -142,7 +143,8 @@ package struct JournalText {
             lease: lease, token: TokenHash(token),
             terms: LeaseTerms(
                 holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
-                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata),
+                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata,
+                grace: object["grace_us"]?.integer.map { .microseconds($0) } ?? Limits.standardGrace),
             deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object))
         switch text("standing") {
         case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)

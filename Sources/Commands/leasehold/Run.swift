@@ -50,8 +50,8 @@ enum RunOptions {
         "on-lost", "WHAT", ["kill": .kill, "warn": .warn], standard: "kill",
         help: "What happens to the program when the lease is lost.", places: .flag)
     static let grace = Option.seconds(
-        "grace", in: .zero...(.seconds(3600)), standard: .seconds(30),
-        help: "How long the program has to end after SIGTERM.", places: .flag)
+        "grace", in: .zero...Limits.longestGrace, standard: Limits.standardGrace,
+        help: "How long the program has to end after SIGTERM, before SIGKILL.", places: .flag)
     static let anywhere = Option.flag(
         "anywhere", help: "Also take units of other machines: the program finds its own way there.", places: .flag)
     static let agentSocket = Option.text(
@@ -103,6 +103,7 @@ private struct RunCommand: Sendable {
             if members["priority"] == nil { members["priority"] = .integer(15) }
         }
         members["ttl"] = .number(try given.value(RunOptions.ttl) / .seconds(1))
+        members["grace"] = .number(settings.grace / .seconds(1))
         asked = members
     }
 

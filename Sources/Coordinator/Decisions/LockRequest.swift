@@ -47,13 +47,15 @@ package struct LockRequest: Hashable, Sendable {
     /// How long the client waits; zero takes what is free now.
     package var timeout: Duration
     package var metadata: String
+    /// Between SIGTERM and SIGKILL, for what runs under the lease.
+    package var grace: Duration
     package var secret: LeaseSecret
     package var token: TokenHash
 
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
-        secret: LeaseSecret, token: TokenHash
+        secret: LeaseSecret, token: TokenHash, grace: Duration = Limits.standardGrace
     ) {
         self.call = call
         self.ticket = ticket
@@ -66,6 +68,7 @@ package struct LockRequest: Hashable, Sendable {
         self.ttl = ttl
         self.timeout = timeout
         self.metadata = metadata
+        self.grace = grace
         self.secret = secret
         self.token = token
     }

@@ -72,16 +72,18 @@ extension LeaseStore {
         for start in stride(from: 0, to: tickets.count, by: Self.ticketPage) {
             let page = tickets[start..<min(start + Self.ticketPage, tickets.count)]
             let rows = try await run(ScriptLibrary.tickets, page.map { .text($0) }).items.map(\.text)
-            waiters += Self.rows(rows, of: 9).compactMap { row in
+            waiters += Self.rows(rows, of: 10).compactMap { row in
                 let row = Array(row)
-                return LeaseTerms(fields: [row[1], row[2], row[0], row[3], row[4], row[5], row[6], row[7], row[8]])
+                return LeaseTerms(fields: [
+                    row[1], row[2], row[0], row[3], row[4], row[5], row[6], row[7], row[8], row[9],
+                ])
             }
         }
         return PoolSnapshot(
             lastEvent: answer.text(0), at: PoolInstant(milliseconds: answer.integer(1)),
             hosts: Self.rows(answer.texts(2), of: 8).compactMap(Self.host),
             units: Self.rows(answer.texts(3), of: 9).compactMap(Self.unit),
-            leases: Self.rows(answer.texts(4), of: 13).compactMap(Self.lease), waiters: waiters)
+            leases: Self.rows(answer.texts(4), of: 14).compactMap(Self.lease), waiters: waiters)
     }
 
     private static let ticketPage = 500
@@ -115,12 +117,12 @@ extension LeaseStore {
 
     private static func lease(_ row: ArraySlice<String>) -> LeaseRecord? {
         let row = Array(row)
-        guard let lease = try? LeaseID(row[0]), let terms = LeaseTerms(fields: row[1...9]),
-            let state = LeaseRecord.State(rawValue: row[10])
+        guard let lease = try? LeaseID(row[0]), let terms = LeaseTerms(fields: row[1...10]),
+            let state = LeaseRecord.State(rawValue: row[11])
         else { return nil }
         return LeaseRecord(
             lease: lease, terms: terms, state: state,
-            granted: Int64(row[11]).map { PoolInstant(milliseconds: $0) },
-            expires: Int64(row[12]).map { PoolInstant(milliseconds: $0) })
+            granted: Int64(row[12]).map { PoolInstant(milliseconds: $0) },
+            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) })
     }
 }

@@ -106,7 +106,7 @@ private struct Life {
         case .reconnect: try disconnect()
         case .heartbeat(let session, let isFirst, let reports):
             if isFirst { try answerFirst(session, reports) }
-        case .stopProcesses(let lease, _): standing[lease.unit]?.isRevoked = true
+        case .stopProcesses(let lease, _, _): standing[lease.unit]?.isRevoked = true
         case .refused, .succeeded: fault = "nobody succeeds this agent"
         }
     }
@@ -259,7 +259,7 @@ private struct Life {
     }
 
     private mutating func process() throws {
-        if let (lease, _) = bench.machine.processes.first, chance.below(2) == 0 {
+        if let lease = bench.machine.processes.first?.lease, chance.below(2) == 0 {
             // Its holder has died, or an admin wanted it to: nobody counts on the lease any more.
             if taken.contains(lease) { standing[lease.unit] = nil }
             return try feed(.processesGone(lease))

@@ -173,6 +173,7 @@ import Testing
         let deadline = Bench.start + .microseconds(1_234_567)
         var ending = try Bench.own(7, on: "h1/1", deadline: deadline)
         ending.process = LeaseProcess(group: 4711, startTicks: 99)
+        ending.terms.grace = .milliseconds(1500)
         ending.terms.metadata = #"{"job":"ü\n"}"#
         return AgentMemory(
             instance: InstanceID("a1"),
