@@ -38,6 +38,9 @@ package actor Agent {
     private var isInboxUp = false
     private var doors: [HTTPServer] = []
     private var calls: [Int: HTTPExchange] = [:]
+    /// Those who stay connected for a lease, by the number of their call.
+    private var followers: [Int: (lease: LeaseID, exchange: HTTPExchange)] = [:]
+    private var followTimer: LoopTimer?
     private var callCount = 0
     /// Where `verifyListen` is bound.
     package private(set) var verifyPort: Int?
@@ -163,11 +166,47 @@ package actor Agent {
 
     private func answer(_ number: Int, _ request: HTTPRequest, through door: Door) async {
         let reply = await reply(to: request, through: door)
-        calls.removeValue(forKey: number)?.respond(HTTPResponse(status: reply.status, json: reply.body))
+        guard let exchange = calls.removeValue(forKey: number) else { return }
+        guard let lease = reply.follows, stage == .running else {
+            return exchange.respond(HTTPResponse(status: reply.status, json: reply.body))
+        }
+        followers[number] = (lease, exchange)
+        exchange.startStream(
+            status: 200, headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"])
+        // Called at once where it is gone already.
+        exchange.onClientGone = { self.followerGone(number) }
+        if followTimer?.isArmed == false { followTimer?.arm(after: Self.followPause) }
+    }
+
+    /// Often enough for a follower to notice an agent that is no more.
+    private static let followPause = Duration.seconds(10)
+
+    private func comment() {
+        for (number, follower) in followers where !follower.exchange.send(Array(": \n\n".utf8)) {
+            followers[number] = nil
+        }
+        if !followers.isEmpty { followTimer?.arm(after: Self.followPause) }
+    }
+
+    private func followerGone(_ number: Int) {
+        guard let follower = followers.removeValue(forKey: number), stage == .running else { return }
+        watch.doubtKeeper(of: follower.lease)
+        watchTimer?.arm(after: .zero)
+    }
+
+    /// Whose lease is over is told so by the end of its stream.
+    private func endFollowers(except standing: [RunningProcess]) {
+        guard !followers.isEmpty else { return }
+        let leases = Set(standing.map(\.lease))
+        for (number, follower) in followers where !leases.contains(follower.lease) {
+            followers[number] = nil
+            follower.exchange.endStream()
+        }
     }
 
     private func connect() {
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        followTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
         watchTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtProcesses() } }
         probeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.probe() } }
         probeTimer?.arm(after: settings.probeInterval)
@@ -187,6 +226,8 @@ package actor Agent {
         guard stage == .running || stage == .over else { return }
         let speaks = stage == .running && isClientUp
         stage = .stopped
+        endFollowers(except: [])
+        followTimer?.disarm()
         wakeTimer?.disarm()
         watchTimer?.disarm()
         probeTimer?.disarm()
@@ -222,15 +263,25 @@ package actor Agent {
 
     /// Remembers what runs under a lease, so that it is ended with it. False where the token is not the lease's
     /// present one, or the process was not started for this lease on this host: its environment has to have the
-    /// lease's id as the value of a variable.
-    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash) async -> Bool {
+    /// lease's id as the value of a variable. Where a `keeper` is named, the end of that process ends it as well.
+    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32? = nil) async
+        -> Bool
+    {
+        let keeper = keeper.flatMap { process in
+            ProcessGroup.startTicks(ofProcess: process).map { LeaseProcess.Keeper(process: process, startTicks: $0) }
+        }
         for _ in 0..<Self.looksAtStart {
             switch ProcessWatch.group(of: process, startedFor: lease) {
             case .foreign: return false
             case .starting: await loop.sleep(for: .milliseconds(5))
-            case .found(let group):
+            case .found(var group):
+                group.keeper = keeper
                 feed(.processStarted(lease, token, group))
-                return machine?.processes.contains { $0.lease == lease && $0.process == group } ?? false
+                guard machine?.processes.contains(where: { $0.lease == lease && $0.process == group }) == true else {
+                    return false
+                }
+                log.info("process_watched", ["lease": .text(lease.text), "group": .integer(Int64(group.group))])
+                return true
             }
         }
         return false
@@ -300,7 +351,12 @@ package actor Agent {
     }
 
     private func lookAtProcesses() {
-        for lease in watch.look(at: loop.now) { feed(.processesGone(lease)) }
+        let sight = watch.look(at: loop.now)
+        for lease in sight.gone { feed(.processesGone(lease)) }
+        for lease in sight.abandoned {
+            log.info("keeper_gone", ["lease": .text(lease.text)])
+            feed(.keeperGone(lease))
+        }
         if stage == .over, !watch.isStopping { return end(.succeeded(settings.host.text)) }
         if !watch.isEmpty { watchTimer?.arm(after: watch.pause) }
     }
@@ -323,6 +379,7 @@ package actor Agent {
     private func arm() {
         let processes = machine?.processes ?? []
         watch.follow(processes)
+        endFollowers(except: processes)
         if !watch.isEmpty, watchTimer?.isArmed == false { watchTimer?.arm(after: ProcessWatch.interval) }
         let wakeAt = machine?.wakeAt
         guard wakeAt != armedFor else { return }

@@ -15,6 +15,8 @@ struct ProcessWatch {
         var stage: Stage
         /// When a group without its leader is looked for among all processes again.
         var searchAt = Duration.zero
+        /// When its keeper is looked at again; nil at each look.
+        var keeperAt: Duration? = .zero
     }
 
     private var entries: [LeaseID: Entry] = [:]
@@ -23,6 +25,8 @@ struct ProcessWatch {
     static let interval = Duration.milliseconds(100)
     /// The same while something is being ended, whose unit somebody may wait for.
     static let endingInterval = Duration.milliseconds(10)
+    /// The connection of a keeper tells of its end, unless the agent was away meanwhile.
+    private static let keeperPause = Duration.seconds(1)
     /// A search walks all processes of the host.
     private static let searchPause = Duration.seconds(1)
 
@@ -59,21 +63,42 @@ struct ProcessWatch {
         entries[lease] = Entry(process: process, stage: .asked(killAt: now + grace))
     }
 
-    /// Kills what had its time, and tells of which leases nothing runs any more; these are watched no longer.
-    mutating func look(at now: Duration) -> [LeaseID] {
+    /// What a look has found.
+    struct Sight: Equatable {
+        /// Nothing runs under them any more; these are watched no longer.
         var gone: [LeaseID] = []
+        /// What runs under them goes on, but who renewed them is gone.
+        var abandoned: [LeaseID] = []
+    }
+
+    /// Has the keeper of a lease looked at with each look: its connection has closed.
+    mutating func doubtKeeper(of lease: LeaseID) { entries[lease]?.keeperAt = nil }
+
+    /// Kills what had its time, and tells what has ended.
+    mutating func look(at now: Duration) -> Sight {
+        var sight = Sight()
         for (lease, entry) in entries.sorted(by: { $0.key < $1.key }) {
             guard isAlive(lease, entry, at: now) else {
                 entries[lease] = nil
-                gone.append(lease)
+                sight.gone.append(lease)
                 continue
             }
+            if case .running = entry.stage, hasLostKeeper(lease, entry, at: now) { sight.abandoned.append(lease) }
             if case .asked(let killAt) = entry.stage, killAt <= now {
                 ProcessGroup.signal(entry.process.group, .kill)
                 entries[lease]?.stage = .killed
             }
         }
-        return gone
+        return sight
+    }
+
+    private mutating func hasLostKeeper(_ lease: LeaseID, _ entry: Entry, at now: Duration) -> Bool {
+        guard let keeper = entry.process.keeper else { return false }
+        if let keeperAt = entry.keeperAt {
+            guard keeperAt <= now else { return false }
+            entries[lease]?.keeperAt = now + Self.keeperPause
+        }
+        return ProcessGroup.startTicks(ofProcess: keeper.process) != keeper.startTicks
     }
 
     enum Finding: Equatable {

@@ -56,9 +56,10 @@ final class Service: Sendable {
         agents.withLock { $0.append(agent) }
     }
 
-    private func start(_ name: String, _ arguments: [String], log: String) async throws -> Program {
+    /// Starts a program, which is killed at the end, in the directory of the test's Redis.
+    func start(_ name: String, _ arguments: [String], log: String) async throws -> Program {
         let program = try await Program.start(
-            name, arguments, log: "\(redis.directory)/\(log).log", on: loop)
+            name, arguments, log: "\(redis.directory)/\(log).log", directory: redis.directory, on: loop)
         programs.withLock { $0.append(program) }
         return program
     }

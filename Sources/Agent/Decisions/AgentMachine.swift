@@ -25,6 +25,8 @@ package struct AgentMachine: Equatable {
         case processStarted(LeaseID, TokenHash, LeaseProcess)
         /// Nothing runs any more of what was told for this lease.
         case processesGone(LeaseID)
+        /// Who renewed this lease for what runs under it is gone.
+        case keeperGone(LeaseID)
         /// The moment of `wakeAt` has come.
         case clockReached
     }
@@ -221,6 +223,7 @@ package struct AgentMachine: Equatable {
         case .processStarted(let lease, let token, let process):
             processStarted(lease, token, process, at: now)
         case .processesGone(let lease): processesGone(lease, at: now)
+        case .keeperGone(let lease): keeperGone(lease)
         case .clockReached: clockReached(at: now)
         }
         if wantsHeartbeat, link == .open { heartbeat(isFirst: false, at: now) }

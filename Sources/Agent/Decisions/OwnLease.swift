@@ -38,10 +38,24 @@ package struct LeaseProcess: Hashable, Sendable {
     package var group: Int32
     /// When the group's leader started, in ticks since the boot: numbers of processes are used again.
     package var startTicks: UInt64
+    /// Who renews the lease for it: the group is ended when that process is gone.
+    package var keeper: Keeper?
 
-    package init(group: Int32, startTicks: UInt64) {
+    package init(group: Int32, startTicks: UInt64, keeper: Keeper? = nil) {
         self.group = group
         self.startTicks = startTicks
+        self.keeper = keeper
+    }
+
+    /// One process for ever, as the group's leader is.
+    package struct Keeper: Hashable, Sendable {
+        package var process: Int32
+        package var startTicks: UInt64
+
+        package init(process: Int32, startTicks: UInt64) {
+            self.process = process
+            self.startTicks = startTicks
+        }
     }
 }
 

@@ -91,6 +91,19 @@ extension AgentMachine {
         actions.append(.writeJournal)
     }
 
+    /// Nobody renews the lease any more, so what runs under it need not wait for its time.
+    mutating func keeperGone(_ lease: LeaseID) {
+        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease, own.process != nil else {
+            return
+        }
+        switch entry.state {
+        case .free, .resting, .ending: break
+        case .confirming, .held:
+            endProcesses(lease.unit, own, .released)
+            wantsHeartbeat = true
+        }
+    }
+
     mutating func processesGone(_ lease: LeaseID, at now: BootInstant) {
         guard let entry = units[lease.unit], var own = entry.lease, own.lease == lease, own.process != nil else {
             return

@@ -63,6 +63,10 @@ package struct JournalText {
             if let process = lease.process {
                 writer.member("process_group", Int64(process.group))
                 writer.member("process_start", Int64(clamping: process.startTicks))
+                if let keeper = process.keeper {
+                    writer.member("keeper", Int64(keeper.process))
+                    writer.member("keeper_start", Int64(clamping: keeper.startTicks))
+                }
             }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
@@ -160,6 +164,12 @@ package struct JournalText {
         guard let group = object["process_group"]?.integer.flatMap({ Int32(exactly: $0) }),
             let start = object["process_start"]?.integer, start >= 0
         else { return nil }
-        return LeaseProcess(group: group, startTicks: UInt64(start))
+        var keeper: LeaseProcess.Keeper?
+        if let process = object["keeper"]?.integer.flatMap({ Int32(exactly: $0) }),
+            let start = object["keeper_start"]?.integer, start >= 0
+        {
+            keeper = LeaseProcess.Keeper(process: process, startTicks: UInt64(start))
+        }
+        return LeaseProcess(group: group, startTicks: UInt64(start), keeper: keeper)
     }
 }

@@ -182,6 +182,20 @@ import Testing
         #expect(bench.state() == "free")
     }
 
+    @Test func `when who renewed it is gone: what runs is told to end, and then the unit is free`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        #expect(bench.handle(.keeperGone(try Bench.lease(5))) == [], "nothing runs under it")
+        try bench.run(5)
+        let actions = bench.handle(.keeperGone(try Bench.lease(5)))
+        let stop = AgentMachine.Action.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(30))
+        #expect(actions == [.writeJournal, stop, bench.heartbeat])
+        #expect(bench.state() == "ending 5")
+        #expect(bench.handle(.keeperGone(try Bench.lease(5))) == [])
+        #expect(bench.handle(.processesGone(try Bench.lease(5))) == [try bench.end(5, .released)])
+        #expect(bench.state() == "free")
+    }
+
     @Test func `not because a process is told with a token that is not the present one`() throws {
         var bench = try Bench.open()
         try bench.grant(5)
@@ -220,7 +234,8 @@ import Testing
 }
 
 extension Bench {
-    static let process = LeaseProcess(group: 4711, startTicks: 99)
+    static let process = LeaseProcess(
+        group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98))
 
     mutating func run(_ fencing: Int64) throws {
         let event = Event.processStarted(try Self.lease(fencing), TokenHash("k\(fencing)"), Self.process)

@@ -264,6 +264,7 @@ private struct Life {
             if taken.contains(lease) { standing[lease.unit] = nil }
             return try feed(.processesGone(lease))
         }
+        if let lease = bench.machine.processes.last?.lease, chance.below(4) == 0 { return try feed(.keeperGone(lease)) }
         guard let some = oneStanding(), taken.contains(some.lease) else { return }
         try feed(.processStarted(some.lease, some.token, Bench.process))
         standing[some.lease.unit]?.runs = bench.machine.processes.contains { $0.lease == some.lease }

@@ -172,7 +172,8 @@ import Testing
     private static func memory() throws -> AgentMemory {
         let deadline = Bench.start + .microseconds(1_234_567)
         var ending = try Bench.own(7, on: "h1/1", deadline: deadline)
-        ending.process = LeaseProcess(group: 4711, startTicks: 99)
+        ending.process = LeaseProcess(
+            group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98))
         ending.terms.grace = .milliseconds(1500)
         ending.terms.metadata = #"{"job":"ü\n"}"#
         return AgentMemory(

@@ -22,7 +22,11 @@ actor HeldProgram {
     private var foreground: TerminalForeground?
     private var killTimer: LoopTimer?
     private var isLost = false
+    /// The agent has taken notice of the program.
+    private var isWatched = false
 
+    /// How long the agent may say nothing before its connection counts as lost: it says something every 10 s.
+    private static let agentSilence = Duration.seconds(30)
     /// What the children of a program that has ended get to end as well.
     private static let leftoverGrace = Duration.seconds(5)
 
@@ -59,7 +63,7 @@ actor HeldProgram {
             throw error
         }
         await surroundings.interruptions.listen { [weak self] signal in self?.assumeIsolated { $0.forward(signal) } }
-        let registering = surroundings.loop.spawn { await self.tellAgent(child.processID) }
+        let following = surroundings.loop.spawn { await self.followAgent(child.processID) }
         let keeping = surroundings.loop.spawn {
             if let loss = await self.keeper.keep() { await self.lost(loss) }
         }
@@ -69,7 +73,7 @@ actor HeldProgram {
         await endLeftovers(of: child.processID)
         killTimer?.disarm()
         keeping.cancel()
-        registering.cancel()
+        following.cancel()
         await giveBack()
         switch result.exit {
         case .exited(let code): return .code(code)
@@ -106,21 +110,34 @@ actor HeldProgram {
         }
     }
 
-    /// Tells the agent which process runs under the lease, so that it ends with it also when this program is killed.
-    private func tellAgent(_ process: Int32) async {
+    /// Tells the agent which process runs under the lease, and stays connected: so the program ends with its lease and
+    /// with this program, whatever becomes of them.
+    private func followAgent(_ process: Int32) async {
+        guard settings.onLost == .kill else { return }
         let agent = HTTPClient(loop: surroundings.loop)
         defer { agent.close() }
-        let body: JSONObject = ["token": .string(grant.token.revealed), "pid": .integer(Int64(process))]
-        do throws(HTTPError) {
-            let response = try await agent.send(
-                .post, "/v1/agent/processes", to: .unix(path: settings.agentSocket),
-                body: JSONValue.object(body).encoded(), timeout: .seconds(5))
-            guard response.status != 200, child?.isRunning == true else { return }
-            let message = (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
-            surroundings.error.line("leasehold: " + Texts.agentRefused(message))
-        } catch {
-            guard error.kind != .cancelled, child?.isRunning == true else { return }
-            surroundings.error.line("leasehold: " + Texts.agentNotTold(error.message))
+        let body: JSONObject = [
+            "token": .string(grant.token.revealed), "pid": .integer(Int64(process)),
+            "keeper": .integer(Int64(Environment.processID)),
+        ]
+        while child?.isRunning == true {
+            do throws(HTTPError) {
+                let response = try await agent.stream(
+                    "/v1/agent/processes", from: .unix(path: settings.agentSocket),
+                    body: JSONValue.object(body).encoded(), timeout: .seconds(5), silence: Self.agentSilence,
+                    onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } }, onEvent: { _ in })
+                if response.status != 200 {
+                    guard !isWatched, child?.isRunning == true else { return }
+                    let message =
+                        (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
+                    return surroundings.error.line("leasehold: " + Texts.agentRefused(message))
+                }
+            } catch {
+                guard error.kind != .cancelled, child?.isRunning == true else { return }
+                if !isWatched { return surroundings.error.line("leasehold: " + Texts.agentNotTold(error.message)) }
+            }
+            // An agent that is started again is told again.
+            await surroundings.loop.sleep(for: .seconds(1))
         }
     }
 
