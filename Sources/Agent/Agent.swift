@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP
+import JSON
 import LeaseModel
 import LeaseStore
 import RedisClient
@@ -130,7 +131,7 @@ package actor Agent {
         }
         return AgentMachine(
             instance: instance, past: past, inventory: units, lockDelay: settings.lockDelay,
-            longestTTL: settings.longestTTL, at: now)
+            longestTTL: settings.longestTTL, longestGrace: settings.longestGrace, at: now)
     }
 
     private func openDoors() throws(AgentError) {
@@ -173,6 +174,7 @@ package actor Agent {
         followers[number] = (lease, exchange)
         exchange.startStream(
             status: 200, headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"])
+        if let asked = machine?.asked(of: lease) { tellFollowers(of: lease, asked) }
         // Called at once where it is gone already.
         exchange.onClientGone = { self.followerGone(number) }
         if followTimer?.isArmed == false { followTimer?.arm(after: Self.followPause) }
@@ -186,6 +188,32 @@ package actor Agent {
             followers[number] = nil
         }
         if !followers.isEmpty { followTimer?.arm(after: Self.followPause) }
+    }
+
+    /// What a holder that stays connected hears: `preempting`, with who wants the unit and how long it has, or `spared`.
+    private func tellFollowers(of lease: LeaseID, _ asked: OwnLease.Asked?) {
+        if let asked {
+            log.info(
+                "lease_asked_back",
+                [
+                    "lease": .text(lease.text), "for": .text(asked.preemption.holder.text),
+                    "by": .text(asked.preemption.by),
+                ])
+        }
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("lease", lease.text)
+            guard let asked else { return }
+            writer.member("for", asked.preemption.holder.text)
+            writer.member("priority", asked.preemption.priority)
+            writer.member("by", asked.preemption.by)
+            writer.member("within_ms", max(.zero, asked.deadline - now).milliseconds)
+        }
+        let event =
+            Array("event: \(asked == nil ? "spared" : "preempting")\ndata: ".utf8) + writer.bytes + Array("\n\n".utf8)
+        for (number, follower) in followers where follower.lease == lease && !follower.exchange.send(event) {
+            followers[number] = nil
+        }
     }
 
     private func followerGone(_ number: Int) {
@@ -408,8 +436,9 @@ package actor Agent {
                 client.reconnect()
             case .stopProcesses(let lease, let process, let grace):
                 log.info("processes_stopped", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
-                watch.stop(lease, process, grace: min(grace, settings.longestGrace), at: loop.now)
+                watch.stop(lease, process, grace: grace, at: loop.now)
                 watchTimer?.arm(after: ProcessWatch.endingInterval)
+            case .tellAsked(let lease, let asked): tellFollowers(of: lease, asked)
             case .refused(let other): end(.hostInUse(settings.host.text, instance: other.text))
             case .succeeded: succeeded()
             }

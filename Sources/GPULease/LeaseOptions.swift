@@ -64,6 +64,8 @@ public struct LeaseOptions: Sendable {
     /// How long a process that this machine's agent knows under the lease has between SIGTERM and SIGKILL, 0 s to 600 s. Nil
     /// takes the coordinator's 30 s.
     public var grace: Duration?
+    /// Where the coordinator allows it, a holder of worse priority is asked to give its unit back for this request.
+    public var preempts: Bool
     /// Who renews the lease.
     public var renewal: Renewal
     /// How long no coordinator may be reachable before the wait fails as ``LeaseError/Kind/unreachable``.
@@ -75,7 +77,7 @@ public struct LeaseOptions: Sendable {
         host: String? = nil, unit: String? = nil, minimumMemoryMB: Int? = nil, deviceType: DeviceType? = nil,
         labels: [String: String] = [:], metadata: [String: String] = [:], pool: String? = nil,
         requestID: String? = nil, takesOver: Bool = false, renewal: Renewal = .automatic,
-        reconnecting: Duration = .seconds(15), grace: Duration? = nil
+        reconnecting: Duration = .seconds(15), grace: Duration? = nil, preempts: Bool = false
     ) {
         self.priority = priority
         self.timeout = timeout
@@ -93,6 +95,7 @@ public struct LeaseOptions: Sendable {
         self.renewal = renewal
         self.reconnecting = reconnecting
         self.grace = grace
+        self.preempts = preempts
     }
 
     /// The members of a lock call that are the same each time it is sent.
@@ -109,6 +112,7 @@ public struct LeaseOptions: Sendable {
         wish["labels"] = Self.object(labels)
         wish["metadata"] = Self.object(metadata)
         wish["grace"] = grace.map { .number($0 / .seconds(1)) }
+        if preempts { wish["preempt"] = .bool(true) }
         wish["pool"] = pool.map { .string($0) }
         return wish
     }

@@ -243,6 +243,7 @@ final class AgentProcess: Process {
                 at(world.now + world.numbers.duration(.milliseconds(5) ... .seconds(3)), .traffic) { [self] in
                     feed(.processesGone(lease))
                 }
+            case .tellAsked: break
             case .refused(let other): leave("\(other) speaks for this host")
             case .succeeded: leave("succeeded")
             }

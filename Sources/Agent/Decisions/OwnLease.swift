@@ -9,15 +9,31 @@ package struct OwnLease: Equatable, Sendable {
     package var deadline: BootInstant
     /// What runs under this lease on this host, where its holder has told.
     package var process: LeaseProcess?
+    /// Who wants the unit before this lease's time is over, where somebody does.
+    package var asked: Asked?
 
     package init(
-        lease: LeaseID, token: TokenHash, terms: LeaseTerms, deadline: BootInstant, process: LeaseProcess? = nil
+        lease: LeaseID, token: TokenHash, terms: LeaseTerms, deadline: BootInstant, process: LeaseProcess? = nil,
+        asked: Asked? = nil
     ) {
         self.lease = lease
         self.token = token
         self.terms = terms
         self.deadline = deadline
         self.process = process
+        self.asked = asked
+    }
+
+    /// The holder is asked to give the lease back.
+    package struct Asked: Hashable, Sendable {
+        package var preemption: Preemption
+        /// When the first of these wishes was heard + grace: from then on Redis is asked whether the waiter still waits.
+        package var deadline: BootInstant
+
+        package init(_ preemption: Preemption, deadline: BootInstant) {
+            self.preemption = preemption
+            self.deadline = deadline
+        }
     }
 
     func reported(at now: BootInstant) -> HeldLease {

@@ -62,15 +62,17 @@ extension AgentMachine {
     /// What runs under leases here, in the order of their units.
     package var processes: [RunningProcess] { units.processes }
 
-    var endingProcesses: [RunningProcess] {
-        processes.filter { entry in
-            if case .ending? = units[entry.lease.unit]?.state { return true }
-            return false
+    var endingProcesses: [(RunningProcess, EndReason)] {
+        processes.compactMap { running in
+            guard case .ending(_, let reason)? = units[running.lease.unit]?.state else { return nil }
+            return (running, reason)
         }
     }
 
-    mutating func stop(_ running: RunningProcess) {
-        actions.append(.stopProcesses(running.lease, running.process, grace: running.grace))
+    /// Who was asked has had its grace already.
+    mutating func stop(_ running: RunningProcess, _ reason: EndReason) {
+        let grace = reason == .preempted ? min(running.grace, Limits.preemptedGrace) : running.grace
+        actions.append(.stopProcesses(running.lease, running.process, grace: min(grace, longestGrace)))
     }
 
     /// The lease is over for its holder; its unit is free when what runs under it is gone.
@@ -78,7 +80,7 @@ extension AgentMachine {
         units[id]?.state = .ending(own, reason)
         units[id]?.deferred = nil
         actions.append(.writeJournal)
-        if let running = own.running { stop(running) }
+        if let running = own.running { stop(running, reason) }
     }
 
     mutating func processStarted(_ lease: LeaseID, _ token: TokenHash, _ process: LeaseProcess, at now: BootInstant) {

@@ -6,6 +6,7 @@ struct Units: Equatable {
     private var entries: [UnitID: UnitEntry] = [:]
     private var ends = Deadlines<UnitID>()
     private var unanswered = Deadlines<UnitID>()
+    private var insists = Deadlines<UnitID>()
     private var running: Set<UnitID> = []
     private let lockDelay: Duration
 
@@ -29,6 +30,11 @@ struct Units: Equatable {
     /// When the answer to a confirm has been out for as long as is waited for it.
     var firstUnanswered: BootInstant? { mutating get { unanswered.first } }
 
+    /// When Redis is asked next whether the waiter for a lease that was not given back still waits.
+    var firstInsist: BootInstant? { mutating get { insists.first } }
+
+    mutating func takeInsist(at now: BootInstant) -> UnitID? { insists.takeDue(at: now) }
+
     /// One unit whose time is up.
     mutating func takeEnded(at now: BootInstant) -> UnitID? { ends.takeDue(at: now) }
 
@@ -44,10 +50,13 @@ struct Units: Equatable {
     private mutating func index(_ id: UnitID, _ entry: UnitEntry?) {
         var end: BootInstant?
         var answer: BootInstant?
+        var insist: BootInstant?
         switch entry?.state {
         case nil, .free?: break
         case .resting(let until)?: end = until
-        case .held(let lease)?: end = self.end(of: lease)
+        case .held(let lease)?:
+            end = self.end(of: lease)
+            insist = lease.asked?.deadline
         case .ending(let lease, _)?: if lease.process == nil { end = self.end(of: lease) }
         case .confirming(let lease, let since)?:
             end = self.end(of: lease)
@@ -55,6 +64,7 @@ struct Units: Equatable {
         }
         ends.set(id, end)
         unanswered.set(id, answer)
+        insists.set(id, insist)
         if entry?.lease?.process != nil {
             running.insert(id)
         } else if !running.isEmpty {

@@ -68,6 +68,16 @@ package struct JournalText {
                     writer.member("keeper_start", Int64(clamping: keeper.startTicks))
                 }
             }
+            if let asked = lease.asked {
+                writer.key("asked")
+                writer.object { writer in
+                    writer.member("ticket", asked.preemption.ticket.text)
+                    writer.member("holder", asked.preemption.holder.text)
+                    writer.member("priority", asked.preemption.priority)
+                    writer.member("by", asked.preemption.by)
+                    writer.member("deadline_us", asked.deadline.sinceBoot.microseconds)
+                }
+            }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
             writer.member("holder", lease.terms.holder.text)
@@ -149,7 +159,8 @@ package struct JournalText {
                 holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
                 priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata,
                 grace: object["grace_us"]?.integer.map { .microseconds($0) } ?? Limits.standardGrace),
-            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object))
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object),
+            asked: object["asked"]?.object.flatMap(asked))
         switch text("standing") {
         case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)
         case "held": return AgentMemory.Lease(lease: own, standing: .held)
@@ -158,6 +169,16 @@ package struct JournalText {
             return AgentMemory.Lease(lease: own, standing: .ending(reason))
         default: return nil
         }
+    }
+
+    private static func asked(_ object: JSONObject) -> OwnLease.Asked? {
+        guard let ticket = object["ticket"]?.string, let holder = object["holder"]?.string,
+            let name = try? HolderID(holder), let priority = object["priority"]?.integer,
+            let by = object["by"]?.string, let deadline = object["deadline_us"]?.integer
+        else { return nil }
+        return OwnLease.Asked(
+            Preemption(ticket: TicketID(ticket), holder: name, priority: Int(priority), by: by),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)))
     }
 
     private static func process(_ object: JSONObject) -> LeaseProcess? {

@@ -21,6 +21,8 @@ extension Command {
                 + "--anywhere says otherwise.",
             "The program gets the variables that lead it to its GPU, and LEASEHOLD_LEASE, LEASEHOLD_UNIT, "
                 + "LEASEHOLD_HOLDER and LEASEHOLD_FENCING_TOKEN. The lease's token stays with leasehold.",
+            "When somebody with a better priority asks for the GPU (--preempt), the program gets the signal of --on-preempt, and "
+                + "--preempt-command runs with LEASEHOLD_PREEMPTED_BY and LEASEHOLD_RELEASE_WITHIN (seconds).",
             "SIGINT, SIGTERM and SIGHUP go to the program. When the lease is lost the program gets SIGTERM, after the "
                 + "grace SIGKILL.",
         ],
@@ -52,6 +54,17 @@ enum RunOptions {
     static let grace = Option.seconds(
         "grace", in: .zero...Limits.longestGrace, standard: Limits.standardGrace,
         help: "How long the program has to end after SIGTERM, before SIGKILL.", places: .flag)
+    enum OnPreempt: Sendable { case signal(Signals.Signal), nothing }
+
+    static let onPreempt = Option<OnPreempt>.choice(
+        "on-preempt", "SIGNAL",
+        [
+            "TERM": .signal(.terminate), "INT": .signal(.interrupt), "HUP": .signal(.hangUp), "QUIT": .signal(.quit),
+            "USR1": .signal(.user1), "none": .nothing,
+        ], standard: "TERM",
+        help:
+            "What the program is sent when somebody asks for its GPU. It has its grace to end then; after that the lease "
+            + "is revoked.", places: .flag)
     static let anywhere = Option.flag(
         "anywhere", help: "Also take units of other machines: the program finds its own way there.", places: .flag)
     static let agentSocket = Option.text(
@@ -63,7 +76,8 @@ enum RunOptions {
         help: "Take a GPU that is free now, print what the program would get, and give it back.", places: .flag)
 
     static let own = [
-        id.entry, ttl.entry, onLost.entry, grace.entry, anywhere.entry, agentSocket.entry, dryRun.entry,
+        id.entry, ttl.entry, onLost.entry, grace.entry, onPreempt.entry, LeaseOptions.preemptCommand.entry,
+        anywhere.entry, agentSocket.entry, dryRun.entry,
     ]
 }
 
@@ -92,7 +106,9 @@ private struct RunCommand: Sendable {
         settings = HeldProgram.Settings(
             agentSocket: try given.optional(RunOptions.agentSocket)
                 ?? Agent.socketPath(in: AgentOptions.stateDirectory(surroundings.environment)),
-            grace: try given.value(RunOptions.grace), onLost: try given.value(RunOptions.onLost))
+            grace: try given.value(RunOptions.grace), onLost: try given.value(RunOptions.onLost),
+            onPreempt: try given.value(RunOptions.onPreempt),
+            hook: try given.optional(LeaseOptions.preemptCommand).map { PreemptHook(command: $0) })
         var members = try LeaseOptions.members(given)
         mayLeaveHost = try given.isOn(RunOptions.anywhere) || members["host"] != nil || members["unit"] != nil
         if let id = try given.optional(RunOptions.id) {

@@ -165,6 +165,17 @@ enum Texts {
         "Ending the program: SIGTERM now, SIGKILL in \(Words.span(grace)) at most."
     }
 
+    static func wanted(_ wish: PreemptWish) -> String {
+        "\(visible(wish.holder)) (priority \(wish.priority)) asks for this unit. Give it back within "
+            + "\(Words.span(wish.within)); the lease is revoked then."
+    }
+
+    static let wantedNoMore = "The unit is not asked for any more."
+
+    static func hookFailed(_ command: String, _ why: String) -> String {
+        "warning: the command of --preempt-command did not do its work (\(visible(why))): \(visible(command))."
+    }
+
     // MARK: The pool
 
     static let cannotAsk = "There is nobody to ask. Say --yes to act without a question."

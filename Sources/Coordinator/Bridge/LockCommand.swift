@@ -17,6 +17,8 @@ struct LockCommand: Equatable, Sendable {
     var metadata: String
     /// Between SIGTERM and SIGKILL, for what runs under the lease.
     var grace: Duration
+    /// A holder of worse priority may be asked to give its unit back.
+    var preempts: Bool
 
     /// - Parameters:
     ///   - scope: Where a call that names no place looks for a unit.
@@ -35,6 +37,7 @@ struct LockCommand: Equatable, Sendable {
         takesOver = try members.flag("takeover") ?? false
         metadata = try members.compact("metadata", limit: Limits.metadataBytes)
         grace = try members.seconds("grace", in: .zero...Limits.longestGrace) ?? Limits.standardGrace
+        preempts = try members.flag("preempt") ?? false
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
         if let other = try members.named("pool", { (text) throws(InvalidName) in try PoolID(text) }), other != pool {
             throw Malformed(

@@ -49,13 +49,18 @@ package struct LockRequest: Hashable, Sendable {
     package var metadata: String
     /// Between SIGTERM and SIGKILL, for what runs under the lease.
     package var grace: Duration
+    /// A holder of worse priority may be asked to give its unit back.
+    package var preempts: Bool
+    /// Who asks, as the events tell it.
+    package var by: String
     package var secret: LeaseSecret
     package var token: TokenHash
 
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
-        secret: LeaseSecret, token: TokenHash, grace: Duration = Limits.standardGrace
+        secret: LeaseSecret, token: TokenHash, grace: Duration = Limits.standardGrace,
+        preempts: Bool = false, by: String = ""
     ) {
         self.call = call
         self.ticket = ticket
@@ -69,6 +74,8 @@ package struct LockRequest: Hashable, Sendable {
         self.timeout = timeout
         self.metadata = metadata
         self.grace = grace
+        self.preempts = preempts
+        self.by = by
         self.secret = secret
         self.token = token
     }

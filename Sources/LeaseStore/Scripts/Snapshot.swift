@@ -41,13 +41,47 @@ package struct LeaseRecord: Hashable, Sendable {
     package var state: State
     package var granted: PoolInstant?
     package var expires: PoolInstant?
+    package var preemption: PreemptionRecord?
 
-    package init(lease: LeaseID, terms: LeaseTerms, state: State, granted: PoolInstant?, expires: PoolInstant?) {
+    package init(
+        lease: LeaseID, terms: LeaseTerms, state: State, granted: PoolInstant?, expires: PoolInstant?,
+        preemption: PreemptionRecord? = nil
+    ) {
         self.lease = lease
         self.terms = terms
         self.state = state
         self.granted = granted
         self.expires = expires
+        self.preemption = preemption
+    }
+}
+
+/// Who wants the unit of a lease that is asked to be given back, and since when.
+package struct PreemptionRecord: Hashable, Sendable {
+    package var ticket: TicketID
+    package var holder: String
+    package var priority: Int
+    package var since: PoolInstant
+    /// How long its holder has from then on.
+    package var grace: Duration
+
+    package init(ticket: TicketID, holder: String, priority: Int, since: PoolInstant, grace: Duration) {
+        self.ticket = ticket
+        self.holder = holder
+        self.priority = priority
+        self.since = since
+        self.grace = grace
+    }
+
+    /// Reads what Preempt.lua writes.
+    init?(_ text: String) {
+        let fields = text.split(separator: "\u{1F}", omittingEmptySubsequences: false).map(String.init)
+        guard fields.count == 5, let priority = Int(fields[2]), let since = Int64(fields[3]),
+            let grace = Int64(fields[4])
+        else { return nil }
+        self.init(
+            ticket: TicketID(fields[0]), holder: fields[1], priority: priority, since: PoolInstant(milliseconds: since),
+            grace: .milliseconds(grace))
     }
 }
 
@@ -83,7 +117,7 @@ extension LeaseStore {
             lastEvent: answer.text(0), at: PoolInstant(milliseconds: answer.integer(1)),
             hosts: Self.rows(answer.texts(2), of: 8).compactMap(Self.host),
             units: Self.rows(answer.texts(3), of: 9).compactMap(Self.unit),
-            leases: Self.rows(answer.texts(4), of: 14).compactMap(Self.lease), waiters: waiters)
+            leases: Self.rows(answer.texts(4), of: 15).compactMap(Self.lease), waiters: waiters)
     }
 
     private static let ticketPage = 500
@@ -123,6 +157,6 @@ extension LeaseStore {
         return LeaseRecord(
             lease: lease, terms: terms, state: state,
             granted: Int64(row[12]).map { PoolInstant(milliseconds: $0) },
-            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) })
+            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) }, preemption: PreemptionRecord(row[14]))
     }
 }

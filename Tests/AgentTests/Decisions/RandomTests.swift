@@ -80,6 +80,7 @@ private struct Life {
         case 88..<92: try process()
         case 92: journalWorks = false
         case 94: try crash()
+        case 95: try ask()
         case 96..<98: try devices()
         default: try feed(.clockReached)
         }
@@ -107,6 +108,7 @@ private struct Life {
         case .heartbeat(let session, let isFirst, let reports):
             if isFirst { try answerFirst(session, reports) }
         case .stopProcesses(let lease, _, _): standing[lease.unit]?.isRevoked = true
+        case .tellAsked: break
         case .refused, .succeeded: fault = "nobody succeeds this agent"
         }
     }
@@ -128,6 +130,15 @@ private struct Life {
             standing[lease.unit]?.until = bench.now + ttl
             standing[lease.unit]?.token = token
         case .end(let lease, _): if standing[lease.unit]?.lease == lease { try ended(lease) }
+        case .insist(let lease, let ticket, _):
+            // The waiter may wait still, which is an admin's word, be gone, or Redis.
+            switch chance.below(3) {
+            case 0:
+                if standing[lease.unit]?.lease == lease { standing[lease.unit]?.isRevoked = true }
+                try feed(.insistAnswered(session: session, lease, ticket, .ending))
+            case 1: try feed(.insistAnswered(session: session, lease, ticket, .spared))
+            default: try feed(.insistAnswered(session: session, lease, ticket, .failed))
+            }
         case .reject, .refuseRenewal: break
         }
     }
@@ -189,7 +200,8 @@ private struct Life {
         fencing += 1
         let low = chance.below(10) == 0 ? Int64(chance.below(50)) + 1 : fencing
         let ttl = Duration.milliseconds(Int64(1000 + chance.below(20_000)))
-        let offer = try Bench.offer(low, on: name, ttl: ttl, after: after)
+        let grace = Duration.milliseconds(Int64(chance.below(8000)))
+        let offer = try Bench.offer(low, on: name, ttl: ttl, grace: grace, after: after)
         if heard[offer.lease] == nil { heard[offer.lease] = (bench.now, offer) }
         return offer
     }
@@ -256,6 +268,15 @@ private struct Life {
         guard let some = oneStanding(), taken.contains(some.lease), bench.machine.isOpen else { return }
         if !some.runs { standing[some.lease.unit]?.isRevoked = true }
         try feed(mail([.revoke(some.lease, .revoked, by: "ann", why: "")]))
+    }
+
+    /// Somebody wants the unit of a lease, or does so no more.
+    private mutating func ask() throws {
+        guard let some = oneStanding(), taken.contains(some.lease) else { return }
+        let ticket = TicketID("t\(chance.below(2))")
+        if chance.below(3) == 0 { return try feed(mail([.spare(some.lease, ticket)])) }
+        let wish = Preemption(ticket: ticket, holder: try HolderID("mic"), priority: 0, by: "")
+        try feed(mail([.preempt(some.lease, wish)]))
     }
 
     private mutating func process() throws {

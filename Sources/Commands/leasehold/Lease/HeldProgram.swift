@@ -10,6 +10,8 @@ actor HeldProgram {
         let agentSocket: String
         let grace: Duration
         let onLost: RunOptions.OnLost
+        let onPreempt: RunOptions.OnPreempt
+        let hook: PreemptHook?
     }
 
     private let command: [String]
@@ -17,13 +19,16 @@ actor HeldProgram {
     private let settings: Settings
     private let service: Service
     private let surroundings: Surroundings
-    private let keeper: LeaseKeeper
+    private var keeper: LeaseKeeper?
     private var child: ChildProcess?
     private var foreground: TerminalForeground?
     private var killTimer: LoopTimer?
     private var isLost = false
     /// The agent has taken notice of the program.
     private var isWatched = false
+    /// Somebody asks for the unit.
+    private var isWanted = false
+    private var hooking: Task<Void, Never>?
 
     /// How long the agent may say nothing before its connection counts as lost: it says something every 10 s.
     private static let agentSilence = Duration.seconds(30)
@@ -36,12 +41,15 @@ actor HeldProgram {
         self.settings = settings
         self.service = service
         self.surroundings = surroundings
+    }
+
+    private func makeKeeper() -> LeaseKeeper {
         let error = surroundings.error
         // Where nobody else ends the program, it has to be gone before the unit may be another's.
         let margin = settings.onLost == .kill ? min(settings.grace, grant.ttl / 3) : .zero
-        keeper = LeaseKeeper(grant, service: service, loop: surroundings.loop, margin: margin) {
-            error.line("leasehold: " + $0)
-        }
+        return LeaseKeeper(
+            grant, service: service, loop: surroundings.loop, margin: margin, warn: { error.line("leasehold: " + $0) },
+            onWish: { [weak self] wish in self?.assumeIsolated { if !$0.isWatched { $0.wanted(wish) } } })
     }
 
     /// The variables that a program under this lease finds beside those of this process.
@@ -63,9 +71,11 @@ actor HeldProgram {
             throw error
         }
         await surroundings.interruptions.listen { [weak self] signal in self?.assumeIsolated { $0.forward(signal) } }
+        let keeper = makeKeeper()
+        self.keeper = keeper
         let following = surroundings.loop.spawn { await self.followAgent(child.processID) }
         let keeping = surroundings.loop.spawn {
-            if let loss = await self.keeper.keep() { await self.lost(loss) }
+            if let loss = await keeper.keep() { await self.lost(loss) }
         }
         let result = await child.finish()
         foreground?.end(result.exit)
@@ -74,6 +84,7 @@ actor HeldProgram {
         killTimer?.disarm()
         keeping.cancel()
         following.cancel()
+        hooking?.cancel()
         await giveBack()
         switch result.exit {
         case .exited(let code): return .code(code)
@@ -125,7 +136,8 @@ actor HeldProgram {
                 let response = try await agent.stream(
                     "/v1/agent/processes", from: .unix(path: settings.agentSocket),
                     body: JSONValue.object(body).encoded(), timeout: .seconds(5), silence: Self.agentSilence,
-                    onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } }, onEvent: { _ in })
+                    onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } },
+                    onEvent: { [weak self] event in self?.assumeIsolated { $0.heard(event) } })
                 if response.status != 200 {
                     guard !isWatched, child?.isRunning == true else { return }
                     let message =
@@ -150,7 +162,38 @@ actor HeldProgram {
         case .stopping: surroundings.error.line("leasehold: " + Texts.stopping(grant.ttl))
         case .goesOn:
             surroundings.loop.spawn {
-                if let loss = await self.keeper.renewNow() { await self.lost(loss) }
+                if let loss = await self.keeper?.renewNow() { await self.lost(loss) }
+            }
+        }
+    }
+
+    /// What the agent says.
+    private func heard(_ event: ServerSentEvent) {
+        switch event.kind {
+        case "preempting": if let wish = PreemptWish(agent: event.data) { wanted(wish) }
+        case "spared":
+            guard isWanted else { return }
+            isWanted = false
+            surroundings.error.line("leasehold: " + Texts.wantedNoMore)
+        default: break
+        }
+    }
+
+    /// Somebody asks for the unit: told to the program once, whoever says it how often.
+    private func wanted(_ wish: PreemptWish) {
+        guard !isWanted, !isLost, let child, child.isRunning else { return }
+        isWanted = true
+        surroundings.error.line("leasehold: " + Texts.wanted(wish))
+        if case .signal(let signal) = settings.onPreempt {
+            child.signal(signal)
+            ProcessGroup.continue(child.processID)
+        }
+        guard let hook = settings.hook else { return }
+        var variables = surroundings.environment
+        for (name, value) in Self.variables(of: grant) { variables[name] = value }
+        hooking = surroundings.loop.spawn { [surroundings, variables] in
+            if let failure = await hook.run(wish, variables, on: surroundings.loop) {
+                surroundings.error.line("leasehold: " + failure)
             }
         }
     }
