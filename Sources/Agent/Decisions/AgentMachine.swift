@@ -35,6 +35,8 @@ package struct AgentMachine: Equatable {
     package enum HeartbeatAnswer: Equatable, Sendable {
         case heard([AgentMessage])
         case hostInUse(InstanceID)
+        /// An agent with another journal has spoken for this host.
+        case succeedsAnother(InstanceID, highest: FencingToken)
         case staleSession
         case failed
     }
@@ -115,6 +117,11 @@ package struct AgentMachine: Equatable {
     /// Units without a device at present.
     var absent: [UnitID: AgentMemory.Unit] = [:]
     var longestTTL = Duration.zero
+    /// The longest lease of the pool.
+    let poolLongestTTL: Duration
+    /// The instances that this journal names, and those of other journals that are known to have spoken for this host,
+    /// the last first: one that Redis names and that is not among them has held what this journal does not know.
+    package internal(set) var ancestors: [InstanceID] = []
     var early: [EarlyMessage] = []
     /// What leases were before the renewals of the last event, which the journal may not take.
     var unjournaled: [UnitID: OwnLease] = [:]
@@ -134,6 +141,8 @@ package struct AgentMachine: Equatable {
     static let earlyMessages = 1024
     /// Until a wish that Redis could not judge is put to it again.
     static let insistPause = Limits.answerWindow
+    /// Instances that are remembered; an older copy of Redis may name one of long ago.
+    static let ancestorsKept = 16
 
     /// - Parameters:
     ///   - lockDelay: Between a lease's end by time and the unit's next offer (design §5).
@@ -148,6 +157,11 @@ package struct AgentMachine: Equatable {
         self.longestGrace = longestGrace
         units = Units(lockDelay: lockDelay)
         self.instance = instance
+        poolLongestTTL = longestTTL
+        switch past {
+        case .firstJoin, .unknown: break
+        case .remembered(let memory), .rebooted(let memory): descend(from: [memory.instance] + memory.ancestors)
+        }
         switch past {
         case .firstJoin: break
         case .remembered(let memory):
@@ -179,7 +193,8 @@ package struct AgentMachine: Equatable {
         var restingUntil: BootInstant?
         if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
+            instance: instance, ancestors: ancestors, units: known.values.sorted { $0.unit < $1.unit },
+            longestTTL: longestTTL,
             restingUntil: restingUntil, floor: freshHighest)
     }
 
@@ -301,4 +316,6 @@ package struct AgentMachine: Equatable {
     }
 
     mutating func nextSession() { session += 1 }
+
+    mutating func descend(from ancestors: [InstanceID]) { self.ancestors = Array(ancestors.prefix(Self.ancestorsKept)) }
 }

@@ -19,6 +19,8 @@ struct LockCommand: Equatable, Sendable {
     var grace: Duration
     /// A holder of worse priority may be asked to give its unit back.
     var preempts: Bool
+    /// Empty where the call names none.
+    var affinity: String
 
     /// - Parameters:
     ///   - scope: Where a call that names no place looks for a unit.
@@ -38,6 +40,7 @@ struct LockCommand: Equatable, Sendable {
         metadata = try members.compact("metadata", limit: Limits.metadataBytes)
         grace = try members.seconds("grace", in: .zero...Limits.longestGrace) ?? Limits.standardGrace
         preempts = try members.flag("preempt") ?? false
+        affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
         if let other = try members.named("pool", { (text) throws(InvalidName) in try PoolID(text) }), other != pool {
             throw Malformed(

@@ -117,7 +117,7 @@ struct Asked {
     }
 }
 
-extension RenewOutcome {
+extension RenewalOutcome {
     /// The lease that was renewed.
     var renewedLease: LeaseID? { if case .renewed(let lease, _, _) = self { lease } else { nil } }
 

@@ -55,11 +55,13 @@ package struct LockRequest: Hashable, Sendable {
     package var by: String
     package var secret: LeaseSecret
     package var token: TokenHash
+    /// What the unit should still be warm for; empty where that is all the same.
+    package var affinity: String
 
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
-        secret: LeaseSecret, token: TokenHash, grace: Duration = Limits.standardGrace,
+        secret: LeaseSecret, token: TokenHash, affinity: String = "", grace: Duration = Limits.standardGrace,
         preempts: Bool = false, by: String = ""
     ) {
         self.call = call
@@ -78,6 +80,7 @@ package struct LockRequest: Hashable, Sendable {
         self.by = by
         self.secret = secret
         self.token = token
+        self.affinity = affinity
     }
 }
 
