@@ -68,15 +68,17 @@ extension Coordinator {
 }
 
 extension PoolMirror {
-    /// The leases that are held.
+    /// The leases that are held on units that could be granted again.
     var candidates: [Preemptions.Candidate] {
         leases.values.compactMap { lease in
-            guard lease.state == .held, let unit = units[lease.lease.unit], let granted = lease.granted else {
+            guard lease.state == .held, let unit = units[lease.lease.unit], let granted = lease.granted,
+                let host = hosts[lease.lease.unit.host], host.isPresent, !host.isCordoned
+            else {
                 return nil
             }
             return Preemptions.Candidate(
                 lease: lease.lease, priority: lease.priority, granted: granted, preemptor: lease.preemption?.ticket,
-                properties: unit.properties, labels: hosts[lease.lease.unit.host]?.labels ?? [:])
+                properties: unit.properties, labels: host.labels)
         }
     }
 }

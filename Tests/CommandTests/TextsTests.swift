@@ -61,6 +61,8 @@ import Testing
             ("wanted", [Texts.wanted(PreemptWish(holder: "Root-Mic", priority: 0, within: .seconds(30)))]),
             ("wantedNoMore", [Texts.wantedNoMore]),
             ("hookFailed", [Texts.hookFailed("leasehold unload ollama", "exit code 1")]),
+            ("unloaded", [Texts.unloaded(place)]), ("notUnloaded", [Texts.notUnloaded(place)]),
+            ("serverFailed", [Texts.serverFailed("POST /sleep?level=1 was answered 404")]),
             ("cannotAsk", [Texts.cannotAsk]), ("leftAlone", [Texts.leftAlone]), ("noHosts", [Texts.noHosts]),
             ("streamLost", [Texts.streamLost]), ("monitorFoot", [Texts.monitorFoot(.seconds(2), "12:00.")]),
             ("twoScopes", [Texts.twoScopes("host", "unit")]),

@@ -59,6 +59,10 @@ import Testing
             _ = try await pool.ask("big", priority: .voice, selector: Selector(minimumMemoryMB: 90_000))
             #expect(try await Self.preempt(pool, lease, for: "big") == .notNow)
             #expect(try await Self.wishes(pool) == [:])
+            let host = try HostID("h1")
+            _ = try await pool.store.cordon(host, .cordoned, by: "ops", why: "")
+            #expect(try await Self.preempt(pool, lease, for: "voice") == .notNow, "the unit would go to nobody")
+            _ = try await pool.store.cordon(host, .schedulable, by: "ops", why: "")
             #expect(try await Self.preempt(pool, lease, for: "voice", distance: 15) == .asked(lease))
         }
     }

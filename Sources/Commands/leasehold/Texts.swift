@@ -178,6 +178,16 @@ enum Texts {
         "warning: the command of --preempt-command did not do its work (\(visible(why))): \(visible(command))."
     }
 
+    static func unloaded(_ server: HTTPEndpoint) -> String { "\(server) has given its GPU memory back." }
+
+    static func notUnloaded(_ server: HTTPEndpoint) -> String {
+        "\(server) has not given its GPU memory back in time: something is still loaded or runs there."
+    }
+
+    static func serverFailed(_ why: String) -> String {
+        "The model server does not do it: \(visible(why)). Is it the kind that was named? Name its address with --server."
+    }
+
     // MARK: The pool
 
     static let cannotAsk = "There is nobody to ask. Say --yes to act without a question."

@@ -17,7 +17,8 @@ if record.state == 'ending' and other == ticket then return { 'asked', lease } e
 if record.state ~= 'held' or (other ~= '' and other ~= ticket and still_waits(other)) then return { 'not-now' } end
 if other ~= ticket then
   local granted = tonumber(call('HGET', P .. 'lease:' .. lease, 'granted')) or 0
-  if not meets(unit, known.selector) or tonumber(record.priority) - tonumber(known.priority) < tonumber(ARGV[4])
+  -- A unit that will be offered to nobody is no use to who waits.
+  if host_record(unit.host).cordoned == '1' or not meets(unit, known.selector) or tonumber(record.priority) - tonumber(known.priority) < tonumber(ARGV[4])
     or now_ms - granted < tonumber(ARGV[5]) then
     return { 'not-now' }
   end

@@ -139,7 +139,8 @@ actor HeldProgram {
                     onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } },
                     onEvent: { [weak self] event in self?.assumeIsolated { $0.heard(event) } })
                 if response.status != 200 {
-                    guard !isWatched, child?.isRunning == true else { return }
+                    // One that has ended and is not reaped yet shows no environment any more: nobody needs to watch it.
+                    guard !isWatched, ProcessGroup.startTicks(ofProcess: process) != nil else { return }
                     let message =
                         (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
                     return surroundings.error.line("leasehold: " + Texts.agentRefused(message))
