@@ -187,7 +187,8 @@ package actor Agent {
         if !followers.isEmpty { followTimer?.arm(after: Self.followPause) }
     }
 
-    /// What a holder that stays connected hears: `preempting`, with who wants the unit and how long it has, or `spared`.
+    /// What a holder that stays connected hears: `preempting`, with who wants the unit and how long it has, or `spared`; and
+    /// `ending`, with the reason.
     private func tellFollowers(of lease: LeaseID, _ asked: OwnLease.Asked?) {
         if let asked {
             log.info(
@@ -206,8 +207,22 @@ package actor Agent {
             writer.member("by", asked.preemption.by)
             writer.member("within_ms", max(.zero, asked.deadline - now).milliseconds)
         }
-        let event =
-            Array("event: \(asked == nil ? "spared" : "preempting")\ndata: ".utf8) + writer.bytes + Array("\n\n".utf8)
+        tellFollowers(of: lease, asked == nil ? "spared" : "preempting", writer.bytes)
+    }
+
+    /// The lease is over: sooner than its next renewal would say so.
+    private func tellFollowersOfEnd(of lease: LeaseID) {
+        guard let reason = machine?.endingReason(of: lease) else { return }
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("lease", lease.text)
+            writer.member("reason", reason.rawValue)
+        }
+        tellFollowers(of: lease, "ending", writer.bytes)
+    }
+
+    private func tellFollowers(of lease: LeaseID, _ kind: String, _ data: [UInt8]) {
+        let event = Array("event: \(kind)\ndata: ".utf8) + data + Array("\n\n".utf8)
         for (number, follower) in followers where follower.lease == lease && !follower.exchange.send(event) {
             followers[number] = nil
         }
@@ -292,24 +307,41 @@ package actor Agent {
     package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32? = nil) async
         -> Bool
     {
-        let keeper = keeper.flatMap { process in
-            ProcessGroup.startTicks(ofProcess: process).map { LeaseProcess.Keeper(process: process, startTicks: $0) }
-        }
         for _ in 0..<Self.looksAtStart {
             switch ProcessWatch.group(of: process, startedFor: lease) {
             case .foreign: return false
             case .starting: await loop.sleep(for: .milliseconds(5))
-            case .found(var group):
-                group.keeper = keeper
-                feed(.processStarted(lease, token, group))
-                guard machine?.processes.contains(where: { $0.lease == lease && $0.process == group }) == true else {
-                    return false
-                }
-                log.info("process_watched", ["lease": .text(lease.text), "group": .integer(Int64(group.group))])
-                return true
+            case .found(let group): return watch(group, under: lease, token: token, keeper: keeper)
             }
         }
         return false
+    }
+
+    /// Puts a process that runs already under a lease. False where the token is not the lease's present one, or the process
+    /// is gone, another user's, or under another lease.
+    package func processAdopted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {
+        guard let adopted = ProcessWatch.adoptable(process),
+            !(machine?.processes ?? []).contains(where: { $0.lease != lease && $0.process.group == adopted.group }),
+            ProcessGroup.of(process).map({ group in
+                !(machine?.processes ?? []).contains {
+                    $0.lease != lease && !$0.process.isAlone && $0.process.group == group
+                }
+            }) ?? false
+        else { return false }
+        return watch(adopted, under: lease, token: token, keeper: keeper)
+    }
+
+    private func watch(_ process: LeaseProcess, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {
+        var process = process
+        process.keeper = keeper.flatMap { ForeignProcess($0) }.map {
+            LeaseProcess.Keeper(process: $0.number, startTicks: $0.startTicks)
+        }
+        feed(.processStarted(lease, token, process))
+        guard machine?.processes.contains(where: { $0.lease == lease && $0.process == process }) == true else {
+            return false
+        }
+        log.info("process_watched", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
+        return true
     }
 
     /// How often a process that is just being started is looked at.
@@ -434,6 +466,7 @@ package actor Agent {
             case .stopProcesses(let lease, let process, let grace):
                 log.info("processes_stopped", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
                 watch.stop(lease, process, grace: grace, at: loop.now)
+                tellFollowersOfEnd(of: lease)
                 watchTimer?.arm(after: ProcessWatch.endingInterval)
             case .tellAsked(let lease, let asked): tellFollowers(of: lease, asked)
             case .refused(let other): end(.hostInUse(settings.host.text, instance: other.text))

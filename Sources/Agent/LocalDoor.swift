@@ -7,7 +7,7 @@ import LeaseModel
 /// user may open, what runs under leases.
 ///
 /// - `POST /v1/gpu/verify` `{"unit", "fencing_token"}`: `{"status": "current" | "stale", …}`
-/// - `POST /v1/agent/processes` `{"token", "pid", "keeper"}`, unix socket only: `{"status": "watched"}`, or, where
+/// - `POST /v1/agent/processes` `{"token", "pid", "keeper", "adopt"}`, unix socket only: `{"status": "watched"}`, or, where
 ///   `text/event-stream` is accepted, a stream that stands for as long as the lease has something to run
 /// - `GET /health`
 extension Agent {
@@ -85,11 +85,20 @@ extension Agent {
         else { return .malformed(text) }
         let hash = TokenHash(Digest.sha256Hex(String(token[token.index(after: dot)...])))
         let keeper = object["keeper"]?.integer.flatMap { Int32(exactly: $0) }
-        guard await processStarted(process, under: lease, token: hash, keeper: keeper) else {
-            return .refusal(
-                409, "not_watched",
-                "The lease is not held with this token, or process \(process) was not started with its id in the environment. The lease goes on without."
-            )
+        if object["adopt"]?.bool == true {
+            guard processAdopted(process, under: lease, token: hash, keeper: keeper) else {
+                return .refusal(
+                    409, "not_watched",
+                    "The lease is not held with this token, or process \(process) is gone, runs under another lease, or belongs to another user than this machine's agent."
+                )
+            }
+        } else {
+            guard await processStarted(process, under: lease, token: hash, keeper: keeper) else {
+                return .refusal(
+                    409, "not_watched",
+                    "The lease is not held with this token, or process \(process) was not started with its id in the environment. The lease goes on without."
+                )
+            }
         }
         var reply = Reply(200) { writer in
             writer.member("status", "watched")

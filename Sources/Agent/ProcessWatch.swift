@@ -59,7 +59,7 @@ struct ProcessWatch {
     mutating func stop(_ lease: LeaseID, _ process: LeaseProcess, grace: Duration, at now: Duration) {
         if case .asked? = entries[lease]?.stage { return }
         if case .killed? = entries[lease]?.stage { return }
-        if Self.mayLive(process) { ProcessGroup.signal(process.group, .terminate) }
+        Self.signal(process, .terminate)
         entries[lease] = Entry(process: process, stage: .asked(killAt: now + grace))
     }
 
@@ -85,7 +85,7 @@ struct ProcessWatch {
             }
             if case .running = entry.stage, hasLostKeeper(lease, entry, at: now) { sight.abandoned.append(lease) }
             if case .asked(let killAt) = entry.stage, killAt <= now {
-                ProcessGroup.signal(entry.process.group, .kill)
+                Self.signal(entry.process, .kill)
                 entries[lease]?.stage = .killed
             }
         }
@@ -127,12 +127,36 @@ struct ProcessWatch {
     }
 
     private mutating func isAlive(_ lease: LeaseID, _ entry: Entry, at now: Duration) -> Bool {
+        if entry.process.isAlone { return Self.alone(entry.process).isAlive }
         guard Self.mayLive(entry.process) else { return false }
         if ProcessGroup.startTicks(ofProcess: entry.process.group) != nil { return true }
         // Without its leader the group may consist of dead processes that nobody has reaped, which still take signals.
         if case .running = entry.stage, entry.searchAt > now { return true }
         entries[lease]?.searchAt = now + Self.searchPause
         return ProcessGroup.hasLivingMember(entry.process.group)
+    }
+
+    private static func alone(_ process: LeaseProcess) -> ForeignProcess {
+        ForeignProcess(number: process.group, startTicks: process.startTicks)
+    }
+
+    private static func signal(_ process: LeaseProcess, _ signal: Signals.Signal) {
+        if process.isAlone {
+            alone(process).signal(signal)
+        } else if mayLive(process) {
+            ProcessGroup.signal(process.group, signal)
+        }
+    }
+
+    /// A process that was not started for a lease, and the whole group where it leads one. Nil where it is gone, or not
+    /// of this agent's user: who may open this agent's socket could end any of those without it.
+    static func adoptable(_ number: Int32) -> LeaseProcess? {
+        let own = Environment.processID
+        guard let process = ForeignProcess(number), number > 1, number != own, number != ProcessGroup.of(own),
+            let owner = process.owner, owner == Environment.userID || Environment.userID == 0
+        else { return nil }
+        return LeaseProcess(
+            group: number, startTicks: process.startTicks, isAlone: ProcessGroup.of(number) != number)
     }
 
     /// False where the group is gone or its number is used again.

@@ -293,6 +293,33 @@ import Testing
         }
     }
 
+    @Test func `may have run before: then it alone is meant, where it leads no group`() async throws {
+        try await withScene { scene in
+            let agent = try await scene.start(units: ["h1/0", "h1/1"])
+            let lease = try await scene.grant("t1")
+            let other = try await scene.grant("t2")
+            let child = try await scene.redis.loop.run {
+                var command = ChildCommand(["/bin/sleep", "60"])
+                command.group = .parents
+                return try ChildProcess.start(command, deadline: .seconds(60), on: scene.redis.loop)
+            }
+            let token = TokenHash("hash-t1")
+            let process = child.processID
+            for (number, hash) in [
+                (process, TokenHash("x")), (1, token), (Environment.processID, token), (1 << 30, token),
+            ] {
+                #expect(!(await agent.processAdopted(number, under: lease, token: hash, keeper: nil)), "\(number)")
+            }
+            #expect(await agent.processAdopted(process, under: lease, token: token, keeper: nil))
+            #expect(
+                !(await agent.processAdopted(process, under: other, token: TokenHash("hash-t2"), keeper: nil)),
+                "it is under another lease")
+            _ = try await scene.store.revoke(.lease(lease), mode: .revoke, by: "ann", why: "test")
+            #expect(await child.finish().exit == .signalled(15), "and this process, whose group it is in, lives")
+            try await scene.waitUntilGone("t1")
+        }
+    }
+
     @Test func `ends with an agent that was succeeded`() async throws {
         try await withScene { scene in
             let first = try await scene.start()

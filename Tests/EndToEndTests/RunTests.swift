@@ -33,10 +33,67 @@ extension EndToEnd {
                 #expect(try await service.bridge.acquire("next").isAcquired)
             }
         }
+
+        @Test func `that runs already is adopted: it ends with the lease`() async throws {
+            try await withService { service in
+                let training = try await service.script("echo $$ > began; exec sleep 600")
+                let process = try await service.processID(in: "began")
+                let adopt = try await service.adopt(process, ["--ttl", "600", "--id", "train"])
+                try await service.bridge.expectOwner("train")
+                try await eventually("it is under the lease") { adopt.said.contains("ends with it") }
+                let again = try await service.adopt(process, ["--kind", "model-load"])
+                #expect(await again.finish() == .exited(1))
+                #expect(again.said.contains("runs under another lease"), "\(again.said)")
+                _ = try await service.bridge.post("reset", #"{"holder":"train"}"#)
+                #expect(await training.finish() == .signalled(15))
+                #expect(await adopt.finish() == .exited(1))
+                #expect(try await service.bridge.acquire("next").isAcquired)
+            }
+        }
+
+        @Test func `that was adopted gives its lease back when it ends, and outlasts who adopted it only by its word`()
+            async throws
+        {
+            try await withService(units: 2) { service in
+                let first = try await service.script("echo $$ > first; while [ ! -e end ]; do sleep 0.02; done")
+                let adopt = try await service.adopt(try await service.processID(in: "first"), ["--ttl", "600"])
+                try await eventually("it is under the lease") { adopt.said.contains("ends with it") }
+                try Files.replace("\(service.redis.directory)/end", with: [])
+                #expect(await first.finish() == .exited(0))
+                #expect(await adopt.finish() == .exited(0))
+                // By a signal it goes on, killed it does not.
+                let second = try await service.script("echo $$ > second; exec sleep 600")
+                let process = try await service.processID(in: "second")
+                let left = try await service.adopt(process, ["--ttl", "600"])
+                try await eventually("it is under the lease") { left.said.contains("ends with it") }
+                #expect(await left.terminate() == .exited(143))
+                try await service.bridge.expectOwner(nil)
+                #expect(ProcessGroup.startTicks(ofProcess: process) != nil)
+                let killed = try await service.adopt(process, ["--ttl", "600"])
+                try await eventually("it is under the lease") { killed.said.contains("ends with it") }
+                await killed.kill()
+                #expect(await second.finish() == .signalled(15))
+                try await service.bridge.expectOwner(nil)
+            }
+        }
     }
 }
 
 extension Service {
+    /// A program that nobody has put under a lease.
+    func script(_ text: String) async throws -> Program {
+        try await start("/bin/sh", ["-c", text], log: "script")
+    }
+
+    func adopt(_ process: Int32, _ options: [String]) async throws -> Program {
+        try await start(
+            "leasehold",
+            [
+                "adopt", "\(process)", "--url", "http://127.0.0.1:\(bridge.port)", "--host", "h1", "--agent-socket",
+                "\(redis.directory)/agent/agent.sock",
+            ] + options, log: "adopt-\(SecureRandom.randomHex(bytes: 3))")
+    }
+
     /// `leasehold run` with a shell script, which runs in the directory of the test's Redis.
     func run(_ id: String, _ options: [String], _ script: String) async throws -> Program {
         try await start(

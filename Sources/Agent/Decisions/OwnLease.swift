@@ -49,18 +49,21 @@ package struct OwnLease: Equatable, Sendable {
     func endsBy(_ word: TokenHash) -> Bool { word == token || word == .any }
 }
 
-/// The process group that runs under a lease.
+/// The process group that runs under a lease, or one process alone.
 package struct LeaseProcess: Hashable, Sendable {
     package var group: Int32
     /// When the group's leader started, in ticks since the boot: numbers of processes are used again.
     package var startTicks: UInt64
     /// Who renews the lease for it: the group is ended when that process is gone.
     package var keeper: Keeper?
+    /// `group` names a process that does not lead its group and was adopted: it alone is meant.
+    package var isAlone: Bool
 
-    package init(group: Int32, startTicks: UInt64, keeper: Keeper? = nil) {
+    package init(group: Int32, startTicks: UInt64, keeper: Keeper? = nil, isAlone: Bool = false) {
         self.group = group
         self.startTicks = startTicks
         self.keeper = keeper
+        self.isAlone = isAlone
     }
 
     /// One process for ever, as the group's leader is.

@@ -73,6 +73,12 @@ extension AgentMachine {
         }
     }
 
+    /// Why a lease is over whose processes have yet to end; nil where it is not.
+    package func endingReason(of lease: LeaseID) -> EndReason? {
+        guard case .ending(let own, let reason)? = units[lease.unit]?.state, own.lease == lease else { return nil }
+        return reason
+    }
+
     /// Who was asked has had its grace already.
     mutating func stop(_ running: RunningProcess, _ reason: EndReason) {
         let grace = reason == .preempted ? min(running.grace, Limits.preemptedGrace) : running.grace

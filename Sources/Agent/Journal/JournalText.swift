@@ -69,6 +69,7 @@ package struct JournalText {
             if let process = lease.process {
                 writer.member("process_group", Int64(process.group))
                 writer.member("process_start", Int64(clamping: process.startTicks))
+                if process.isAlone { writer.member("process_alone", true) }
                 if let keeper = process.keeper {
                     writer.member("keeper", Int64(keeper.process))
                     writer.member("keeper_start", Int64(clamping: keeper.startTicks))
@@ -199,6 +200,8 @@ package struct JournalText {
         {
             keeper = LeaseProcess.Keeper(process: process, startTicks: UInt64(start))
         }
-        return LeaseProcess(group: group, startTicks: UInt64(start), keeper: keeper)
+        return LeaseProcess(
+            group: group, startTicks: UInt64(start), keeper: keeper,
+            isAlone: object["process_alone"]?.bool ?? false)
     }
 }

@@ -3,7 +3,7 @@ import Settings
 /// All subcommands, in the order of the help.
 enum CommandTable {
     static let all: [Command] = [
-        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .unload, .why, .verify, .status, .monitor, .hosts,
+        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .adopt, .unload, .why, .verify, .status, .monitor, .hosts,
         .cordon,
         .drain, .uncordon, .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
     ]

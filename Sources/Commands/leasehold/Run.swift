@@ -83,7 +83,7 @@ enum RunOptions {
 }
 
 /// One `leasehold run`.
-private struct RunCommand: Sendable {
+struct RunCommand: Sendable {
     private let surroundings: Surroundings
     private let service: Service
     private let command: [String]

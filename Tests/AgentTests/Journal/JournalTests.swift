@@ -173,7 +173,8 @@ import Testing
         let deadline = Bench.start + .microseconds(1_234_567)
         var ending = try Bench.own(7, on: "h1/1", deadline: deadline)
         ending.process = LeaseProcess(
-            group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98))
+            group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98),
+            isAlone: true)
         var held = try Bench.own(5, deadline: deadline)
         held.asked = OwnLease.Asked(
             Preemption(ticket: TicketID("t9"), holder: try HolderID("Root-Mic"), priority: 0, by: "ann"),

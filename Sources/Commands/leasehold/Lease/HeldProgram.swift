@@ -26,12 +26,8 @@ actor HeldProgram {
     private var isLost = false
     /// The agent has taken notice of the program.
     private var isWatched = false
-    /// Somebody asks for the unit.
-    private var isWanted = false
-    private var hooking: Task<Void, Never>?
+    private var answer: PreemptAnswer
 
-    /// How long the agent may say nothing before its connection counts as lost: it says something every 10 s.
-    private static let agentSilence = Duration.seconds(30)
     /// What the children of a program that has ended get to end as well.
     private static let leftoverGrace = Duration.seconds(5)
 
@@ -41,6 +37,8 @@ actor HeldProgram {
         self.settings = settings
         self.service = service
         self.surroundings = surroundings
+        answer = PreemptAnswer(
+            signal: settings.onPreempt, hook: settings.hook, grant: grant, surroundings: surroundings)
     }
 
     private func makeKeeper() -> LeaseKeeper {
@@ -84,7 +82,6 @@ actor HeldProgram {
         killTimer?.disarm()
         keeping.cancel()
         following.cancel()
-        hooking?.cancel()
         await giveBack()
         switch result.exit {
         case .exited(let code): return .code(code)
@@ -121,37 +118,27 @@ actor HeldProgram {
         }
     }
 
-    /// Tells the agent which process runs under the lease, and stays connected: so the program ends with its lease and
-    /// with this program, whatever becomes of them.
     private func followAgent(_ process: Int32) async {
         guard settings.onLost == .kill else { return }
-        let agent = HTTPClient(loop: surroundings.loop)
-        defer { agent.close() }
-        let body: JSONObject = [
-            "token": .string(grant.token.revealed), "pid": .integer(Int64(process)),
-            "keeper": .integer(Int64(Environment.processID)),
-        ]
-        while child?.isRunning == true {
-            do throws(HTTPError) {
-                let response = try await agent.stream(
-                    "/v1/agent/processes", from: .unix(path: settings.agentSocket),
-                    body: JSONValue.object(body).encoded(), timeout: .seconds(5), silence: Self.agentSilence,
-                    onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } },
-                    onEvent: { [weak self] event in self?.assumeIsolated { $0.heard(event) } })
-                if response.status != 200 {
-                    // One that has ended and is not reaped yet shows no environment any more: nobody needs to watch it.
-                    guard !isWatched, ProcessGroup.startTicks(ofProcess: process) != nil else { return }
-                    let message =
-                        (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
-                    return surroundings.error.line("leasehold: " + Texts.agentRefused(message))
-                }
-            } catch {
-                guard error.kind != .cancelled, child?.isRunning == true else { return }
-                if !isWatched { return surroundings.error.line("leasehold: " + Texts.agentNotTold(error.message)) }
-            }
-            // An agent that is started again is told again.
-            await surroundings.loop.sleep(for: .seconds(1))
+        let connection = AgentConnection(
+            socket: settings.agentSocket, grant: grant, process: process, loop: surroundings.loop)
+        let end = await connection.follow(
+            while: { await self.isRunning(process) },
+            onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } },
+            onEvent: { [weak self] event in
+                self?.assumeIsolated { $0.heard(event) }
+            })
+        switch end {
+        case .over: break
+        case .refused(let why): surroundings.error.line("leasehold: " + Texts.agentRefused(why))
+        case .unreachable(let why): surroundings.error.line("leasehold: " + Texts.agentNotTold(why))
         }
+    }
+
+    /// False also for one that has ended and is not reaped yet: nobody needs to watch it, and the agent sees no
+    /// environment of it any more.
+    private func isRunning(_ process: Int32) -> Bool {
+        child?.isRunning == true && ProcessGroup.startTicks(ofProcess: process) != nil
     }
 
     // MARK: While it runs
@@ -168,35 +155,20 @@ actor HeldProgram {
         }
     }
 
-    /// What the agent says.
     private func heard(_ event: ServerSentEvent) {
-        switch event.kind {
-        case "preempting": if let wish = PreemptWish(agent: event.data) { wanted(wish) }
-        case "spared":
-            guard isWanted else { return }
-            isWanted = false
-            surroundings.error.line("leasehold: " + Texts.wantedNoMore)
-        default: break
-        }
+        if let loss = LeaseKeeper.Loss(event, of: grant.lease) { return lost(loss) }
+        answer.heard(event) { send($0) }
     }
 
-    /// Somebody asks for the unit: told to the program once, whoever says it how often.
     private func wanted(_ wish: PreemptWish) {
-        guard !isWanted, !isLost, let child, child.isRunning else { return }
-        isWanted = true
-        surroundings.error.line("leasehold: " + Texts.wanted(wish))
-        if case .signal(let signal) = settings.onPreempt {
-            child.signal(signal)
-            ProcessGroup.continue(child.processID)
-        }
-        guard let hook = settings.hook else { return }
-        var variables = surroundings.environment
-        for (name, value) in Self.variables(of: grant) { variables[name] = value }
-        hooking = surroundings.loop.spawn { [surroundings, variables] in
-            if let failure = await hook.run(wish, variables, on: surroundings.loop) {
-                surroundings.error.line("leasehold: " + failure)
-            }
-        }
+        guard !isLost, child?.isRunning == true else { return }
+        answer.wanted(wish) { send($0) }
+    }
+
+    private func send(_ signal: Signals.Signal) {
+        guard !isLost, let child else { return }
+        child.signal(signal)
+        ProcessGroup.continue(child.processID)
     }
 
     private func lost(_ loss: LeaseKeeper.Loss) {

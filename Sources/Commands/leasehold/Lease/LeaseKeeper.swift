@@ -13,6 +13,20 @@ actor LeaseKeeper {
         /// How long the unit is nobody else's yet: what is left of a lease that could not be renewed. Unbounded where
         /// its agent has said that the lease is over, and waits for what it knows to run.
         let unitIsOurs: Duration
+
+        init(text: String, unitIsOurs: Duration) {
+            self.text = text
+            self.unitIsOurs = unitIsOurs
+        }
+
+        /// The agent's word that it ends what runs under the lease; nil where it says something else.
+        init?(_ event: ServerSentEvent, of lease: String) {
+            guard event.kind == "ending", let body = (try? JSONParser.parse(Array(event.data.utf8)))?.object else {
+                return nil
+            }
+            self.init(
+                text: Texts.lost(lease, Texts.agentEnds(body.text("reason") ?? "")), unitIsOurs: .seconds(86_400))
+        }
     }
 
     private let grant: Grant
