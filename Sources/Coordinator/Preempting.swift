@@ -9,7 +9,8 @@ extension Coordinator {
         preemptions.waits(
             Preemptions.Wish(
                 ticket: request.ticket, selector: request.selector, priority: request.priority, by: request.by))
-        if isQueued { lookForHolders() }
+        // In a crowd the next heartbeat looks for all of them at once.
+        if isQueued, preemptions.count <= Preemptions.searchesAtOnce { lookForHolders() }
     }
 
     func lookForHolders() {

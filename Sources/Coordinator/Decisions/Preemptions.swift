@@ -87,7 +87,8 @@ package struct Preemptions {
 
     package init(policy: Policy) { self.policy = policy }
 
-    /// Whether anybody looks for a holder or has one asked.
+    /// Requests that look for a holder or have one asked.
+    package var count: Int { entries.count }
     package var isEmpty: Bool { entries.isEmpty }
 
     /// The request waits. Not to be called for one that may not preempt.
