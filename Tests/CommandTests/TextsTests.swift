@@ -32,6 +32,7 @@ import Testing
             ("wrongURL", [Texts.wrongURL("\"x\" is no address of a server; write http://host:port")]),
             ("tokenFileUnreadable", [Texts.tokenFileUnreadable("/t", "open /t: No such file or directory")]),
             ("tokenFileWrong", [Texts.tokenFileWrong("/t")]), ("tokenFileOpen", [Texts.tokenFileOpen("/t")]),
+            ("certificateWithoutKey", [Texts.certificateWithoutKey]),
             ("noLeaseToken", [Texts.noLeaseToken("renew")]), ("noTokenShape", [Texts.noTokenShape("Root-Mic")]),
             (
                 "unanswered",
@@ -68,6 +69,12 @@ import Testing
             ),
             ("ended", [Texts.ended(["released": .integer(2)])]),
             ("cordoned", [Texts.cordoned("n", isOn: true), Texts.cordoned("n", isOn: false)]),
+            (
+                "draining",
+                [Texts.draining("n", ["a"], left: nil), Texts.draining("n", ["a", "b"], left: .seconds(90))]
+            ),
+            ("drained", [Texts.drained("n")]), ("drainBegun", [Texts.drainBegun("n", 2)]),
+            ("stillDraining", [Texts.stillDraining("n")]), ("drainEnded", [Texts.drainEnded("n")]),
             (
                 "verified",
                 [
@@ -124,7 +131,7 @@ import Testing
                 // What is indented is for copying; so is what follows a colon.
                 let mayEndFreely = [
                     "granted", "question", "tokenFileOpen", "noTokenShape", "missing", "notExecutable",
-                    "notReady", "closedNode", "noGraphics",
+                    "notReady", "closedNode", "noGraphics", "drained", "stillDraining",
                 ]
                 #expect(mayEndFreely.contains(name) || text.hasSuffix(".") || text.hasSuffix("?"), "\(name): \(text)")
             }

@@ -36,6 +36,8 @@ enum Texts {
         "warning: others can read the token in \(visible(path)). Close it with: chmod 600 \(visible(path))"
     }
 
+    static let certificateWithoutKey = "--client-certificate and --client-key go together. Name both, or none."
+
     static func noLeaseToken(_ command: String) -> String {
         "leasehold \(command) needs a lease's token. Set LEASEHOLD_LEASE_TOKEN to what leasehold lock printed, "
             + "give it as a word, or - to read it from standard input."
@@ -208,6 +210,28 @@ enum Texts {
         isOn
             ? "\(visible(host)) is cordoned: its units are offered to nobody, its leases stand."
             : "\(visible(host)) is in service again."
+    }
+
+    static func draining(_ host: String, _ holders: [String], left: Duration?) -> String {
+        let names = Words.list(holders, limit: 5)
+        let what = "\(visible(host)): \(Words.count(Int64(holders.count), "lease")) to go (\(names))"
+        return left.map { "\(what), revoked in \(Words.span($0))." } ?? what + "."
+    }
+
+    static func drained(_ host: String) -> String {
+        "\(visible(host)) is empty and stays so. Take it back into service with: leasehold uncordon \(visible(host))"
+    }
+
+    static func drainBegun(_ host: String, _ leases: Int64) -> String {
+        "\(visible(host)) is being drained: \(Words.count(leases, "lease")) to go. leasehold hosts shows when it is empty."
+    }
+
+    static func stillDraining(_ host: String) -> String {
+        "\(visible(host)) is still being drained. End that with: leasehold uncordon \(visible(host))"
+    }
+
+    static func drainEnded(_ host: String) -> String {
+        "The drain of \(visible(host)) was ended by somebody else; it is not empty. leasehold events --after 0 tells by whom."
     }
 
     static func verified(_ lease: String, _ answer: JSONObject) -> String {

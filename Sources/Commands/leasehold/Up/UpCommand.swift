@@ -82,7 +82,11 @@ private actor Up {
 
     private func heard(_ signal: Signals.Signal) {
         switch signal {
-        case .hangUp: loop.spawn { await self.agent?.probe() }
+        case .hangUp:
+            loop.spawn {
+                await self.coordinator?.lookAtFiles()
+                await self.agent?.probe()
+            }
         case .interrupt, .terminate, .quit, .kill, .user1:
             // A second signal does not wait for clients that do not take their answers.
             if isEnding { loop.stop() } else { end(because: nil) }
