@@ -14,6 +14,8 @@ package enum Limits {
     package static let labels = 16
     /// Priorities reach from 0 (first) to this. Beyond: 400.
     package static let lowestPriority = 100
+    /// The longest `affinity` in bytes.
+    package static let affinityBytes = 200
     /// The shortest lease (design §5: slack is a quarter of it).
     package static let shortestTTL = Duration.milliseconds(100)
     /// The longest lease of a pool (design §7, `max_ttl`).
@@ -24,6 +26,8 @@ package enum Limits {
     package static let standardTimeout = Duration.seconds(120)
     /// The longest wait of a lock call. Refusals by force are remembered for as long (design §6).
     package static let longestTimeout = Duration.seconds(3600)
+    /// The longest time that a drain gives to holders; one without a deadline has no end.
+    package static let longestDrain = Duration.seconds(7 * 86400)
     /// An offer that is not confirmed lapses after this (design §4.2).
     package static let offerWindow = Duration.seconds(2)
     /// An agent's heartbeat (design §6).

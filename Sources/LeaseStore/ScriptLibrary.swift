@@ -9,6 +9,7 @@ package enum ScriptLibrary {
     package static let confirm = script("Confirm", PackageResources.Confirm_lua)
     package static let cordon = script("Cordon", PackageResources.Cordon_lua)
     package static let depart = script("Depart", PackageResources.Depart_lua)
+    package static let drain = script("Drain", PackageResources.Drain_lua)
     package static let end = script("End", PackageResources.End_lua)
     package static let heartbeat = script("Heartbeat", PackageResources.Heartbeat_lua)
     package static let history = script("History", PackageResources.History_lua)
@@ -25,7 +26,7 @@ package enum ScriptLibrary {
     static let agents = [confirm, depart, end, heartbeat, reject, renewed]
     /// Those that coordinators call.
     static let coordinators = [
-        answerAgain, ask, beat, cancel, cordon, history, leave, release, renew, revoke, snapshot, tickets,
+        answerAgain, ask, beat, cancel, cordon, drain, history, leave, release, renew, revoke, snapshot, tickets,
     ]
     /// Every script.
     package static let all = agents + coordinators
@@ -34,6 +35,7 @@ package enum ScriptLibrary {
         switch name {
         case "Clock": PackageResources.Clock_lua
         case "Compare": PackageResources.Compare_lua
+        case "Drains": PackageResources.Drains_lua
         case "Drop": PackageResources.Drop_lua
         case "Events": PackageResources.Events_lua
         case "Keys": PackageResources.Keys_lua

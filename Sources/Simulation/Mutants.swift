@@ -109,7 +109,11 @@ package struct Mutant: Sendable {
             ]),
         Mutant(
             "no-take-of-free", "an ask does not look for a free unit",
-            edits: [ScriptEdit(script: "Ask", find: "local unit = free_unit(selector)", replace: "local unit = nil")]),
+            edits: [
+                ScriptEdit(
+                    script: "Ask", find: "local unit = free_unit(selector, terms.affinity)", replace: "local unit = nil"
+                )
+            ]),
         Mutant(
             "no-match-on-release", "a unit that becomes free is not offered to who waits",
             edits: [

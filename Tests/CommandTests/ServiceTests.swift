@@ -169,6 +169,36 @@ private func end(_ up: ChildProcess, _ scene: Scene, _ directory: String) async 
         }
     }
 
+    @Test func `a host is drained`() async throws {
+        try await withService { scene, variables in
+            #expect(await scene.run(["drain", "node9"], variables).code == 2)
+            let token = await scene.run(["lock", "train"], variables).output
+            let begun = await scene.run(["drain", "node1", "--no-wait"], variables)
+            #expect(begun.code == 0 && begun.output.contains("1 lease to go"))
+            try await eventually("the host is shown as draining") {
+                await scene.run(["hosts"], variables).output.contains("node1  draining")
+            }
+            #expect(await scene.run(["lock", "x", "--timeout", "0"], variables).code == 1)
+            let other = Scene(loop: scene.loop)
+            let waited = try await other.run(["drain", "node1", "--json"], variables) {
+                try await eventually("it tells who is waited for") {
+                    other.written.withLock { $0.error } == "node1: 1 lease to go (train).\n"
+                }
+                _ = await scene.run(["unlock", String(token.dropLast())], variables)
+            }
+            let answer = try #require(document(waited.output))
+            #expect(waited.code == 0 && answer.text("status") == "drained" && answer.integer("leases") == 0)
+            #expect(await scene.run(["hosts"], variables).output.contains("node1  drained"))
+
+            #expect(await scene.run(["uncordon", "node1"], variables).code == 0)
+            #expect(await scene.run(["lock", "train"], variables).code == 0)
+            let forced = await scene.run(["drain", "node1", "--deadline", "0", "--reason", "new fan"], variables)
+            #expect(forced.code == 0 && forced.output.hasPrefix("node1 is empty"))
+            let ended = await scene.run(["status"], variables)
+            #expect(ended.output.contains("Host node1 is being drained") && !ended.output.contains("train"))
+        }
+    }
+
     @Test func `doctor finds the service and its agent`() async throws {
         try await withService { scene, variables in
             let ended = await scene.run(["doctor", "--json"], variables.filter { $0.key != "LEASEHOLD_AGENT_SOCKET" })

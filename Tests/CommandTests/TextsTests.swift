@@ -70,6 +70,12 @@ import Testing
             ("ended", [Texts.ended(["released": .integer(2)])]),
             ("cordoned", [Texts.cordoned("n", isOn: true), Texts.cordoned("n", isOn: false)]),
             (
+                "draining",
+                [Texts.draining("n", ["a"], left: nil), Texts.draining("n", ["a", "b"], left: .seconds(90))]
+            ),
+            ("drained", [Texts.drained("n")]), ("drainBegun", [Texts.drainBegun("n", 2)]),
+            ("stillDraining", [Texts.stillDraining("n")]), ("drainEnded", [Texts.drainEnded("n")]),
+            (
                 "verified",
                 [
                     Texts.verified("n/0#1", ["current": .bool(true), "holder": .string("a"), "age_ms": .integer(3)]),
@@ -125,7 +131,7 @@ import Testing
                 // What is indented is for copying; so is what follows a colon.
                 let mayEndFreely = [
                     "granted", "question", "tokenFileOpen", "noTokenShape", "missing", "notExecutable",
-                    "notReady", "closedNode", "noGraphics",
+                    "notReady", "closedNode", "noGraphics", "drained", "stillDraining",
                 ]
                 #expect(mayEndFreely.contains(name) || text.hasSuffix(".") || text.hasSuffix("?"), "\(name): \(text)")
             }

@@ -56,6 +56,7 @@ extension Faults {
             Case("lock", #"{"id":"a","labels":["zone"]}"#, 400, "want an object of texts"),
             Case("lock", #"{"id":"a","labels":{"zone":"a&b"}}"#, 400, "want 1 to 64 of"),
             Case("lock", #"{"id":"a","min_vram_mb":-1}"#, 400, "want a whole number from 0 to 100000000"),
+            Case("lock", #"{"id":"a","affinity":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","takeover":"yes"}"#, 400, "want true or false"),
             Case("lock", #"{"id":"a","request_id":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","pool":"other"}"#, 400, "this coordinator serves no other pool"),
@@ -75,6 +76,9 @@ extension Faults {
             Case("reset", #"{"host":"h1","unit":"h1/0"}"#, 400, "Send at most one of"),
             Case("reset", #"{"unit":"h1"}"#, 400, #"\"unit\": got \"h1\""#),
             Case("cordon", "{}", 400, "to cordon a host"),
+            Case("drain", "{}", 400, #"\"host\" is missing"#),
+            Case("drain", #"{"host":"h1","deadline":-1}"#, 400, "0 to 604800 seconds"),
+            Case("drain", #"{"host":"nowhere"}"#, 404, #"The pool has no host \"nowhere\""#),
             Case("cordon", #"{"host":"nowhere","on":true}"#, 404, #"The pool has no host \"nowhere\""#),
         ]
 

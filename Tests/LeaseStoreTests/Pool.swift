@@ -81,13 +81,14 @@ final class Pool: Sendable {
 
     func ask(
         _ ticket: String, priority: Priority = .standard, selector: Selector = .anyGPU, coordinator: String = "c1",
-        resume: Ask.Resume = .fresh, holder: String? = nil
+        resume: Ask.Resume = .fresh, holder: String? = nil, affinity: String = ""
     ) async throws -> AskOutcome {
         try await store.ask(
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID(holder ?? "holder-\(ticket)"),
                 caller: "", priority: priority, ttl: .seconds(120), coordinator: InstanceID(coordinator),
-                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume))
+                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume,
+                affinity: affinity))
     }
 
     /// The lease that stands, offered or held, for a ticket.

@@ -30,8 +30,8 @@ const ENDS = ["released", "cancelled", "duplicate", "withdrawn", "rejected", "la
 const GROUPS = {
   grants: ["granted", "restored", "ending", ...ENDS],
   queue: ["queued", "requeued", "offered", "timeout", "refused", "cancelled", "dropped", "rejected", "lapsed"],
-  trouble: [...BAD_ENDS, "ending", "timeout", "refused", "dropped", "rejected", "lapsed", "duplicate", "host-lost", "host-left", "cordoned"],
-  hosts: ["registered", "host-lost", "host-back", "host-left", "cordoned", "uncordoned", "unit-state"],
+  trouble: [...BAD_ENDS, "ending", "timeout", "refused", "dropped", "rejected", "lapsed", "duplicate", "host-lost", "host-left", "cordoned", "draining", "drain-over"],
+  hosts: ["registered", "host-lost", "host-back", "host-left", "cordoned", "uncordoned", "draining", "drain-over", "unit-state"],
 };
 const ROUTINE = ["renewed", "offered", "unit-state"];
 
@@ -376,7 +376,7 @@ function showFleet() {
   for (const host of pool.hosts) {
     const element = fleet.hosts.get(host.host);
     element.className = `host${host.present ? "" : " away"}${host.cordoned ? " cordoned" : ""}`;
-    element.querySelector(".host-note").textContent = host.present ? (host.cordoned ? "cordoned" : "") : "away";
+    element.querySelector(".host-note").textContent = host.present ? (host.draining ? "draining" : host.cordoned ? "cordoned" : "") : "away";
   }
   for (const [id, cell] of fleet.cells) if (pool.units.has(id)) showCell(cell, pool.units.get(id), size);
   showLegend();

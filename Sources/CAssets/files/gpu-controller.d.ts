@@ -12,6 +12,8 @@ export interface LockOptions {
   minVramMb?: number;
   deviceType?: string;
   labels?: Record<string, string>;
+  /** What the unit should still be warm for, as in `model:qwen`. */
+  affinity?: string;
   /** Shown beside the lease. At most 2048 bytes as JSON. */
   metadata?: unknown;
   /** Gives the place in the queue up. */

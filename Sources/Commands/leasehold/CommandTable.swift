@@ -4,8 +4,7 @@ import Settings
 enum CommandTable {
     static let all: [Command] = [
         .up, .token, .redisACL, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon,
-        .uncordon,
-        .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
+        .drain, .uncordon, .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
     ]
 
     static func command(named name: String) -> Command? { all.first { $0.name == name } }

@@ -84,6 +84,11 @@ struct StatusReport {
             let name = Words.visible(host.text("host") ?? "?")
             if host["present"]?.bool == false {
                 lines.append(style(.red, Columns.fitted("Host \(name) is not heard of.", width)))
+            } else if host.isTrue("draining") {
+                let left = host.number("drain_ends_in").map {
+                    ": what is held is revoked in \(Words.span(.seconds($0)))"
+                }
+                lines.append(style(.yellow, Columns.fitted("Host \(name) is being drained\(left ?? "").", width)))
             } else if host.isTrue("cordoned") {
                 lines.append(style(.yellow, Columns.fitted("Host \(name) is cordoned.", width)))
             }

@@ -212,6 +212,28 @@ enum Texts {
             : "\(visible(host)) is in service again."
     }
 
+    static func draining(_ host: String, _ holders: [String], left: Duration?) -> String {
+        let names = Words.list(holders, limit: 5)
+        let what = "\(visible(host)): \(Words.count(Int64(holders.count), "lease")) to go (\(names))"
+        return left.map { "\(what), revoked in \(Words.span($0))." } ?? what + "."
+    }
+
+    static func drained(_ host: String) -> String {
+        "\(visible(host)) is empty and stays so. Take it back into service with: leasehold uncordon \(visible(host))"
+    }
+
+    static func drainBegun(_ host: String, _ leases: Int64) -> String {
+        "\(visible(host)) is being drained: \(Words.count(leases, "lease")) to go. leasehold hosts shows when it is empty."
+    }
+
+    static func stillDraining(_ host: String) -> String {
+        "\(visible(host)) is still being drained. End that with: leasehold uncordon \(visible(host))"
+    }
+
+    static func drainEnded(_ host: String) -> String {
+        "The drain of \(visible(host)) was ended by somebody else; it is not empty. leasehold events --after 0 tells by whom."
+    }
+
     static func verified(_ lease: String, _ answer: JSONObject) -> String {
         let holder = answer.text("holder").map { ", held by \(visible($0))" } ?? ""
         var text = answer.isTrue("current") ? "\(visible(lease)) is current\(holder)." : "\(visible(lease)) is stale."

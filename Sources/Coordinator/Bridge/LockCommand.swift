@@ -15,6 +15,8 @@ struct LockCommand: Equatable, Sendable {
     var takesOver: Bool
     /// Compact JSON, or empty.
     var metadata: String
+    /// Empty where the call names none.
+    var affinity: String
 
     /// - Parameters:
     ///   - scope: Where a call that names no place looks for a unit.
@@ -32,6 +34,7 @@ struct LockCommand: Equatable, Sendable {
         requestID = try members.word("request_id", limit: Limits.requestIDBytes)
         takesOver = try members.flag("takeover") ?? false
         metadata = try members.compact("metadata", limit: Limits.metadataBytes)
+        affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
         if let other = try members.named("pool", { (text) throws(InvalidName) in try PoolID(text) }), other != pool {
             throw Malformed(

@@ -18,7 +18,7 @@ extension Coordinator {
             isResumable: command.requestID != nil, holder: command.holder, caller: caller.name,
             selector: command.selector, namesItsPlace: command.namesItsPlace, priority: command.priority,
             ttl: command.ttl, timeout: command.timeout, metadata: command.metadata, secret: drawn.secret,
-            token: drawn.hash)
+            token: drawn.hash, affinity: command.affinity)
         let terms = LockReplies.Call(
             holder: command.holder, kind: command.selector.kind, requestID: command.requestID,
             priority: command.priority, place: command.selector.scope)

@@ -88,6 +88,9 @@ struct StatusReply {
             }
             writer.key("units")
             writer.array { writer in for unit in host.units { writer.string(unit.text) } }
+            writer.member("draining", host.isDraining)
+            writer.seconds(
+                "drain_ends_in", milliseconds: host.drainEnds.map { max(0, $0.milliseconds - setting.now) })
         }
     }
 

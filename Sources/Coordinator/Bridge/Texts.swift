@@ -85,5 +85,6 @@ enum Texts {
         "\(limit) event streams are open at this coordinator already, which is its limit. Poll the status meanwhile."
     }
     static let oneScope = "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all."
+    static let drainNeeds = "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\"."
     static let cordonNeeds = "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it."
 }

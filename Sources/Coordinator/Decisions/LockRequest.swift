@@ -49,11 +49,13 @@ package struct LockRequest: Hashable, Sendable {
     package var metadata: String
     package var secret: LeaseSecret
     package var token: TokenHash
+    /// What the unit should still be warm for; empty where that is all the same.
+    package var affinity: String
 
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
-        secret: LeaseSecret, token: TokenHash
+        secret: LeaseSecret, token: TokenHash, affinity: String = ""
     ) {
         self.call = call
         self.ticket = ticket
@@ -68,6 +70,7 @@ package struct LockRequest: Hashable, Sendable {
         self.metadata = metadata
         self.secret = secret
         self.token = token
+        self.affinity = affinity
     }
 }
 

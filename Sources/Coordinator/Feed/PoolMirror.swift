@@ -70,7 +70,7 @@ struct PoolMirror {
     /// What the pool needs to be read anew after.
     static func changesHosts(_ kind: PoolEvent.Kind) -> Bool {
         switch kind {
-        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned: true
+        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned, .draining, .drainOver: true
         case .queued, .requeued, .offered, .granted, .restored, .renewed, .released, .expired, .revoked, .reset,
             .cancelled, .lost, .duplicate, .withdrawn, .rejected, .lapsed, .forceReleased, .ending, .timeout, .refused,
             .dropped, .unitState:
@@ -224,7 +224,7 @@ struct PoolMirror {
                 units[unit]?.state = state
                 units[unit]?.lease = nil
             }
-        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned: return nil
+        case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned, .draining, .drainOver: return nil
         }
         changed()
         return ended

@@ -21,10 +21,13 @@ package struct Ask: Equatable, Sendable {
     /// Compact JSON of at most `Limits.metadataBytes`, or empty.
     package var metadata: String
     package var resume: Resume
+    /// What the unit should still be warm for, of `Limits.affinityBytes` at most; empty where that is all the same.
+    package var affinity: String
 
     package init(
         ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
-        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume
+        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume,
+        affinity: String = ""
     ) {
         self.ticket = ticket
         self.selector = selector
@@ -36,6 +39,7 @@ package struct Ask: Equatable, Sendable {
         self.token = token
         self.metadata = metadata
         self.resume = resume
+        self.affinity = affinity
     }
 }
 
@@ -63,7 +67,7 @@ extension LeaseStore {
                 .text(ask.ticket.text), .text(ask.selector.text), .text(ask.holder.text), .text(ask.caller),
                 .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
                 .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
-                .integer(Limits.coordinatorPresence.milliseconds),
+                .integer(Limits.coordinatorPresence.milliseconds), .text(ask.affinity),
             ])
         switch answer.word {
         case "queued": return .queued(score: answer.integer(1))

@@ -1,6 +1,6 @@
 -- Beat: a coordinator's heartbeat (design §4.7, §6). Compares a slice of its waiting tickets and sweeps what has
--- lapsed: offers, coordinators, hosts; a bounded number a call.
--- uses: Keys Clock Events Mail Match Drop
+-- lapsed: offers, coordinators, hosts, drains; a bounded number a call.
+-- uses: Keys Clock Events Mail Match Drop Drains
 -- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped,
 -- 6 how many tickets the coordinator has, 7… tickets
 -- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id,
@@ -52,12 +52,15 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
         lease_event('lost', unit.lease, record, 'unheard', host, 'its host stays away')
       end
     end
+    forget_warm(id)
     call('DEL', P .. 'unit:' .. id)
   end
   call('DEL', P .. 'host:' .. host, P .. 'ended:' .. host)
+  call('ZREM', P .. 'drains', host)
   call('ZREM', P .. 'lost', host)
   event('registered', 'host', host, 'why', 'dropped: it stayed away')
 end
+count_drains()
 
 local unknown, moved, held = {}, {}, {}
 for i = 7, #ARGV do

@@ -50,7 +50,9 @@ local was_lost = call('ZREM', P .. 'lost', host) == 1
 
 local marks = read_marks(host, reports)
 local present = {}
-for _, report in ipairs(reports) do
+-- From behind: of several that become free at once the first of the host is then the first to be taken.
+for i = #reports, 1, -1 do
+  local report = reports[i]
   present[report.id] = true
   local unit = unit_record(report.id)
   if changed or not unit then

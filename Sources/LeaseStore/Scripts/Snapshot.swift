@@ -11,6 +11,10 @@ package struct HostRecord: Hashable, Sendable {
     package var isPresent: Bool
     package var isCordoned: Bool
     package var units: [UnitID]
+    /// Its holders may finish, and nobody new is let in.
+    package var isDraining = false
+    /// When what still stands on it is revoked, by the pool clock and for show: nil where nothing is, or it has been.
+    package var drainEnds: PoolInstant?
 }
 
 /// A unit as the record has it.
@@ -79,7 +83,7 @@ extension LeaseStore {
         }
         return PoolSnapshot(
             lastEvent: answer.text(0), at: PoolInstant(milliseconds: answer.integer(1)),
-            hosts: Self.rows(answer.texts(2), of: 8).compactMap(Self.host),
+            hosts: Self.rows(answer.texts(2), of: 10).compactMap { Self.host($0, at: answer.integer(1)) },
             units: Self.rows(answer.texts(3), of: 9).compactMap(Self.unit),
             leases: Self.rows(answer.texts(4), of: 13).compactMap(Self.lease), waiters: waiters)
     }
@@ -90,7 +94,8 @@ extension LeaseStore {
         stride(from: 0, to: texts.count - count + 1, by: count).map { texts[$0..<$0 + count] }
     }
 
-    private static func host(_ row: ArraySlice<String>) -> HostRecord? {
+    /// - Parameter now: The pool clock in ms when it was read.
+    private static func host(_ row: ArraySlice<String>, at now: Int64) -> HostRecord? {
         let row = Array(row)
         guard let host = try? HostID(row[0]) else { return nil }
         var labels: [String: String] = [:]
@@ -101,7 +106,8 @@ extension LeaseStore {
         return HostRecord(
             host: host, instance: InstanceID(row[1]), address: row[2], version: row[3], labels: labels,
             isPresent: row[5] == "1", isCordoned: row[6] == "1",
-            units: row[7].split(separator: " ").compactMap { try? UnitID(String($0)) })
+            units: row[7].split(separator: " ").compactMap { try? UnitID(String($0)) }, isDraining: !row[8].isEmpty,
+            drainEnds: Int64(row[9]).map { PoolInstant(milliseconds: now + $0) })
     }
 
     private static func unit(_ row: ArraySlice<String>) -> UnitRecord? {

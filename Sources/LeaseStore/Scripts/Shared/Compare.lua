@@ -82,6 +82,7 @@ local function agree(unit, report, record)
     call('HSET', P .. 'unit:' .. unit.id, 'state', 'held')
     call('ZREM', P .. 'offers', report.lease)
     call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
+    if record.affinity ~= '' then warm(unit.id, record.affinity) end
     call('ZADD', P .. 'holder:' .. record.caller .. '/' .. record.holder, string.match(report.lease, '#(.*)$'), report.lease)
     event('restored', 'unit', unit.id, 'lease', report.lease, 'holder', record.holder, 'caller', record.caller, 'ticket',
       record.ticket, 'priority', record.priority, 'ttl', record.ttl, 'expires', int(expires), 'metadata', record.metadata,
@@ -141,5 +142,6 @@ local function forget_unit(id)
   take_from_free(unit)
   local record = unit.lease ~= '' and lease_record(unit.lease)
   if record then drop_record(unit, unit.lease, record, 'the device is gone') end
+  forget_warm(id)
   call('DEL', P .. 'unit:' .. id)
 end
