@@ -61,10 +61,16 @@ extension AgentMachine {
         freshState = .resting(until: until)
         freshHighest = max(freshHighest, highest)
         for id in units.keys.sorted() {
-            units[id]?.highest = max(units[id]?.highest ?? highest, highest)
-            if units[id]?.lease == nil { units[id]?.state = .resting(until: until) }
+            guard var entry = units[id] else { continue }
+            entry.highest = max(entry.highest, highest)
+            if entry.lease == nil { entry.state = .resting(until: until) }
+            units[id] = entry
         }
-        for id in absent.keys { absent[id]?.highest = max(absent[id]?.highest ?? highest, highest) }
+        absent = absent.mapValues { unit in
+            var unit = unit
+            unit.highest = max(unit.highest, highest)
+            return unit
+        }
         actions.append(.writeJournal)
         beginSession(at: now)
     }
