@@ -193,10 +193,10 @@ package struct AgentMachine: Equatable {
     package var wakeAt: BootInstant? {
         mutating get {
             guard link != .over else { return nil }
-            var moments = [journalDue, units.firstEnd]
-            if link == .open || link == .opening { moments.append(nextHeartbeat) }
-            if link == .open { moments.append(units.firstUnanswered) }
-            return moments.compactMap { $0 }.min()
+            var next = BootInstant.earlier(journalDue, units.firstEnd)
+            if isConnected { next = .earlier(next, nextHeartbeat) }
+            if isOpen { next = .earlier(next, units.firstUnanswered) }
+            return next
         }
     }
 
