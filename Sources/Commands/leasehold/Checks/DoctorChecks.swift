@@ -91,7 +91,7 @@ struct DoctorChecks: Sendable {
     }
 
     private func agentCheck() async -> Check.Outcome {
-        let agent = Service(client: service.client, endpoint: .unix(path: agentSocket), token: nil)
+        let agent = Service(client: service.client, endpoint: .unix(path: agentSocket), token: nil, pool: nil)
         do throws(HTTPError) {
             let answer = try await agent.call(.get, "/health")
             guard answer.isOK else { return .failed(Texts.oddAgent(agentSocket)) }

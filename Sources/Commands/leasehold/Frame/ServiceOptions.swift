@@ -18,10 +18,14 @@ enum ServiceOptions {
     static let certificates = Option.text(
         "ca-file", "PATH", help: "A PEM file of the certificates to trust in place of the system's, for https.",
         section: section, places: [.flag, .variable])
+    static let pool = Option.text(
+        "pool", "NAME",
+        help: "Which pool, where the coordinator serves several. One that serves no such pool refuses the call.",
+        section: section, places: [.flag, .variable])
     static let json = Option.flag(
         "json", help: "Print the service's answer as one JSON document.", section: section, places: .flag)
 
-    static let all = [url.entry, token.entry, tokenFile.entry, certificates.entry, json.entry]
+    static let all = [url.entry, token.entry, tokenFile.entry, certificates.entry, pool.entry, json.entry]
     private static let section = "The service"
 
     /// The token of who calls, nil where none was given. What is odd about its file is told on the error stream.
