@@ -22,6 +22,10 @@ package actor Coordinator {
     private let client: RedisClient
     private let subscription: RedisSubscription
     private let onRefused: @Sendable (CoordinatorError) -> Void
+    /// Listens, and hands calls on to the others where several pools are served.
+    private let isFront: Bool
+    /// Those of the other pools, on the same loop; of the one in front alone.
+    let others: [Coordinator]
 
     var stage = Stage.idle
     var waiters: Waiters
@@ -54,9 +58,11 @@ package actor Coordinator {
     /// What the listeners are bound to, as URLs.
     package private(set) var urls: [String] = []
 
-    /// - Parameter onRefused: Called on the loop whenever the Redis turns out to be one that must not be used.
+    /// - Parameters:
+    ///   - isFront: Serves all pools of the settings, by further coordinators that have one each, and listens.
+    ///   - onRefused: Called on the loop whenever the Redis turns out to be one that must not be used.
     package init(
-        settings: CoordinatorSettings, loop: EventLoop, log: Log,
+        settings: CoordinatorSettings, loop: EventLoop, log: Log, isFront: Bool = true,
         onRefused: @escaping @Sendable (CoordinatorError) -> Void = { _ in }
     ) {
         let instance = InstanceID(SecureRandom.randomHex(bytes: 16))
@@ -67,11 +73,16 @@ package actor Coordinator {
             settings: settings.redisSettings)
         self.settings = settings
         self.loop = loop
-        self.log = log.with(["coordinator": .text(String(instance.text.prefix(8)))])
+        let short = LogField.text(String(instance.text.prefix(8)))
+        self.log = log.with(
+            settings.otherPools.isEmpty
+                ? ["coordinator": short] : ["coordinator": short, "pool": .text(settings.pool.text)])
         self.instance = instance
         self.meter = meter
         self.client = client
         self.onRefused = onRefused
+        self.isFront = isFront
+        others = isFront ? Self.others(settings, loop, log, onRefused) : []
         access = Access(tokens: nil)
         limits = RateLimits(settings.callerLimits)
         waiters = Waiters(limit: settings.waitingLimit)
@@ -94,16 +105,28 @@ package actor Coordinator {
         }
     }
 
+    private static func others(
+        _ settings: CoordinatorSettings, _ loop: EventLoop, _ log: Log,
+        _ onRefused: @escaping @Sendable (CoordinatorError) -> Void
+    ) -> [Coordinator] {
+        settings.otherPools.map { pool in
+            var own = settings
+            own.pool = pool
+            own.otherPools = settings.pools.filter { $0 != pool }
+            return Coordinator(settings: own, loop: loop, log: log, isFront: false, onRefused: onRefused)
+        }
+    }
+
     var now: BootInstant { BootInstant(sinceBoot: loop.now) }
 
     // MARK: Life
 
     /// Listens and connects. Returns before Redis has answered. A coordinator is started once; one that was started
     /// must be stopped.
-    package func start() throws(CoordinatorError) {
+    package func start() async throws(CoordinatorError) {
         precondition(stage == .idle, "a coordinator is started once")
         access = try readAccess()
-        try listen()
+        if isFront { try listen() }
         stage = .running
         fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
         if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
@@ -120,12 +143,13 @@ package actor Coordinator {
         commentTimer?.arm(after: EventFeed.commentInterval)
         log.info(
             "coordinator_started", ["urls": .text(urls.joined(separator: " ")), "scope": .text(settings.scope.text)])
+        for other in others { try await other.start() }
     }
 
     private func listen() throws(CoordinatorError) {
         // The server keeps this coordinator until `stop`.
         let server = HTTPServer(loop: loop, limits: settings.httpLimits, log: log) { request, exchange in
-            self.take(request, exchange)
+            self.receive(request, exchange)
         }
         self.server = server
         for address in settings.listen {
@@ -149,12 +173,24 @@ package actor Coordinator {
     /// call twice.
     package func stop() async {
         guard stage == .running else { return }
+        answerAll()
+        await server?.shutDown(grace: settings.shutDownGrace)
+        server = nil
+        await leave()
+        for other in others { await other.leave() }
+    }
+
+    private func answerAll() {
+        guard stage == .running else { return }
         stage = .stopping
         feed(.shutdown)
         perform(renewals.handle(.shutdown, at: now))
         feed.endAll()
-        await server?.shutDown(grace: settings.shutDownGrace)
-        server = nil
+        for other in others { other.assumeIsolated { $0.answerAll() } }
+    }
+
+    private func leave() async {
+        guard stage == .stopping else { return }
         if isClientUp, !waiters.keepsTickets {
             // On the loop, wherever this was called from.
             await loop.spawn { [store, instance, log] in
@@ -173,8 +209,11 @@ package actor Coordinator {
         log.info("coordinator_stopped")
     }
 
-    /// Whether Redis is connected and the copy of the pool current.
-    package var isReady: Bool { stage == .running && isUp && pool.isRead && pool.isFollowed }
+    /// Whether Redis is connected and the copy of each pool current.
+    package var isReady: Bool {
+        stage == .running && isUp && pool.isRead && pool.isFollowed
+            && others.allSatisfy { $0.assumeIsolated { $0.isReady } }
+    }
 
     /// Whether the copy of the pool has a host, and shows it as present.
     package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
@@ -217,6 +256,7 @@ package actor Coordinator {
     }
 
     private func lookAtTokens() {
+        for other in others { other.assumeIsolated { $0.lookAtTokens() } }
         guard let path = settings.tokensPath else { return }
         guard let bytes = try? Files.read(path, limit: AccessLimits.fileBytes), bytes != tokenBytes else { return }
         do throws(CoordinatorError) {

@@ -23,8 +23,8 @@ package struct CoordinatorOptions: Sendable {
         }
     }
     static let pool = Option<PoolID>(
-        "pool", .one("NAME"), allowed: "1 to \(Limits.nameLength) of A-Z a-z 0-9 . _ -", standard: .text("default"),
-        help: "The pool that is served."
+        "pool", .many("NAME"), allowed: "1 to \(Limits.nameLength) of A-Z a-z 0-9 . _ -", standard: .text("default"),
+        help: "The pool that is served; where there are several, the first is that of calls which name none."
     ) { (text) throws(WrongValue) in
         guard let pool = try? PoolID(text) else { throw WrongValue() }
         return pool
@@ -123,7 +123,12 @@ package struct CoordinatorOptions: Sendable {
         _ given: GivenSettings, environment: [String: String], version: String
     ) throws(SettingsError) {
         settings = CoordinatorSettings(redis: try given.value(Self.redis), version: version)
-        settings.pool = try given.value(Self.pool)
+        let pools = try given.list(Self.pool)
+        for (index, pool) in pools.enumerated() where pools[..<index].contains(pool) {
+            throw given.refuse(Self.pool, want: "each pool once")
+        }
+        if let first = pools.first { settings.pool = first }
+        settings.otherPools = Array(pools.dropFirst())
         try settings.takeShared(given, environment: environment)
         logLevel = try given.value(Self.logLevel)
         logFormat = try given.value(Self.logFormat)

@@ -13,7 +13,10 @@ package struct CoordinatorSettings: Sendable {
     }
 
     package var redis: RedisEndpoint
+    /// The pool of calls that name none.
     package var pool = PoolID.standard
+    /// Further pools that are served; none of them is `pool`.
+    package var otherPools: [PoolID] = []
     package var aging = Aging.standard
     /// At least one.
     package var listen: [Listen] = [.tcp(host: "localhost", port: 8080)]
@@ -39,6 +42,9 @@ package struct CoordinatorSettings: Sendable {
     package var version: String
     package var redisSettings = RedisSettings()
     package var httpLimits = HTTPLimits()
+
+    /// All that are served, that of calls which name none in front.
+    var pools: [PoolID] { [pool] + otherPools }
 
     package init(redis: RedisEndpoint, version: String) {
         self.redis = redis

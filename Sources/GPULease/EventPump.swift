@@ -27,10 +27,11 @@ actor EventPump {
     private var reading: Task<Void, Never>?
     private var waiting: CheckedContinuation<Void, Never>?
 
-    init(_ service: Service, types: [String], after: String?) {
+    init(_ service: Service, types: [String], after: String?, pool: String?) {
         self.service = service
         let words = types.map { percentEncoded($0) }.joined(separator: ",")
-        path = "/v1/gpu/events" + (words.isEmpty ? "" : "?type=\(words)")
+        let query = [words.isEmpty ? nil : "type=\(words)", pool.map { "pool=" + percentEncoded($0) }].compactMap { $0 }
+        path = "/v1/gpu/events" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
         lastID = after
     }
 

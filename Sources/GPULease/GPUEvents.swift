@@ -12,10 +12,11 @@ public struct GPUEvents: AsyncSequence, Sendable {
     let service: Service
     let types: [String]
     let after: String?
+    let pool: String?
 
     /// Begins a stream.
     public func makeAsyncIterator() -> Iterator {
-        Iterator(EventReader(EventPump(service, types: types, after: after)))
+        Iterator(EventReader(EventPump(service, types: types, after: after, pool: pool)))
     }
 
     /// One stream, for one task.

@@ -3,10 +3,12 @@ import JSON
 extension GPUPool {
     /// What the pool looks like: hosts, units, leases and who waits.
     ///
+    /// - Parameter pool: Which one, where coordinators serve several; nil leaves it to them.
     /// - Throws: ``LeaseError/Kind/unreachable``, ``LeaseError/Kind/unauthorized``, ``LeaseError/Kind/forbidden`` or
     ///   ``LeaseError/Kind/cancelled``.
-    public func status() async throws(LeaseError) -> PoolStatus {
-        let body = try await answer { await $0.ask(.get, "/v1/gpu/status") }
+    public func status(of pool: String? = nil) async throws(LeaseError) -> PoolStatus {
+        let path = "/v1/gpu/status" + (pool.map { "?pool=" + percentEncoded($0) } ?? "")
+        let body = try await answer { await $0.ask(.get, path) }
         guard let status = PoolStatus(body) else { throw LeaseError(.unreachable, Texts.unreachable(Texts.odd(200))) }
         return status
     }
@@ -35,8 +37,9 @@ extension GPUPool {
     /// - Parameters:
     ///   - types: Only these, as in `granted`; none means all.
     ///   - id: Goes on behind this event. Nil begins with what happens from now on.
-    public func events(of types: [String] = [], after id: String? = nil) -> GPUEvents {
-        GPUEvents(service: service, types: types, after: id)
+    ///   - pool: Which one, where coordinators serve several; nil leaves it to them.
+    public func events(of types: [String] = [], after id: String? = nil, in pool: String? = nil) -> GPUEvents {
+        GPUEvents(service: service, types: types, after: id, pool: pool)
     }
 
     private func answer(

@@ -54,7 +54,7 @@ public struct LeaseOptions: Sendable {
     public var labels: [String: String]
     /// Shown beside the lease; 2048 bytes as JSON.
     public var metadata: [String: String]
-    /// Only a coordinator that serves this pool.
+    /// The pool, where coordinators serve several; one that serves no such pool refuses the call.
     public var pool: String?
     /// Names the request, 1 to 200 bytes: the same call again, also from another process, takes up the same place in the
     /// queue or the same lease. Nil draws one.

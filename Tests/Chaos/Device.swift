@@ -24,7 +24,6 @@ final class GuardedDevice: @unchecked Sendable {
 
     func listen(_ path: String) throws {
         server = HTTPServer(loop: loop, log: .silent) { [weak self] request, exchange in
-            nonisolated(unsafe) let exchange = exchange
             guard let self else { return }
             loop.spawn { exchange.respond(await self.operate(request.body)) }
         }

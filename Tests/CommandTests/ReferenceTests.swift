@@ -50,8 +50,8 @@ import Testing
 
     private static func part(_ table: OptionTable, extra: Bool) -> String {
         var text = table.summary + "\n\n    \(table.program) [OPTION...]\(table.operands.map { " " + $0 } ?? "")\n"
-        let common = Set(ServiceOptions.all.map(\.name))
-        let own = table.options.filter { !common.contains($0.name) }
+        let common = Set(ServiceOptions.all.map(\.help))
+        let own = table.options.filter { !common.contains($0.help) }
         if !own.isEmpty {
             text += "\n" + OptionTable(program: table.program, summary: "", options: own).markdown
         }

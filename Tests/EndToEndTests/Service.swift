@@ -56,6 +56,16 @@ final class Service: Sendable {
         agents.withLock { $0.append(agent) }
     }
 
+    /// Starts an agent of another host, in a pool of its own.
+    func startAgent(host: String, pool: String) async throws {
+        _ = try await start(
+            "leasehold-agent",
+            [
+                "--redis", redis.endpoint.description, "--host-id", host, "--pool", pool, "--state-dir",
+                "\(redis.directory)/\(host)", "--simulate", "1", "--first-join",
+            ], log: "agent-\(host)")
+    }
+
     /// Starts a program, which is killed at the end, in the directory of the test's Redis.
     func start(_ name: String, _ arguments: [String], log: String) async throws -> Program {
         let program = try await Program.start(

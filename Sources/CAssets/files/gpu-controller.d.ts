@@ -12,6 +12,8 @@ export interface LockOptions {
   minVramMb?: number;
   deviceType?: string;
   labels?: Record<string, string>;
+  /** Which pool, where the coordinator serves several. */
+  pool?: string;
   /** What the unit should still be warm for, as in `model:qwen`. */
   affinity?: string;
   /** Shown beside the lease. At most 2048 bytes as JSON. */

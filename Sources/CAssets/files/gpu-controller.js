@@ -917,8 +917,8 @@ function optionsOf(given, timeout) {
 
 /** The members of a lock call, in the words of the wire; what is not given is not sent. */
 function wishOf(agentId, options, kind) {
-  const { priority, host, unit, labels, affinity, metadata } = options;
-  const wish = { id: agentId, kind, priority, host, unit, labels, affinity, metadata };
+  const { priority, host, unit, labels, affinity, metadata, pool } = options;
+  const wish = { id: agentId, kind, priority, host, unit, labels, affinity, metadata, pool };
   wish.ttl = options.ttl && options.ttl / SECOND;
   wish.min_vram_mb = options.minVramMb;
   wish.preempt = options.preempt;

@@ -72,7 +72,7 @@ actor EventFollower {
         var query: [String] = []
         if !types.isEmpty { query.append("type=" + types.map(Service.encoded).joined(separator: ",")) }
         if let after { query.append("after=" + Service.encoded(after)) }
-        let path = "/v1/gpu/events" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+        let path = service.named("/v1/gpu/events" + (query.isEmpty ? "" : "?" + query.joined(separator: "&")))
         do throws(HTTPError) {
             let response = try await service.client.stream(
                 path, from: service.endpoint, headers: service.headers, timeout: Service.patience,

@@ -154,7 +154,8 @@ actor MonitorRun {
     private func follow() async {
         while !Task.isCancelled {
             _ = try? await service.client.stream(
-                "/v1/gpu/events", from: service.endpoint, headers: service.headers, timeout: Service.patience,
+                service.named("/v1/gpu/events"), from: service.endpoint, headers: service.headers,
+                timeout: Service.patience,
                 silence: .seconds(25)
             ) { [weak self] _ in self?.assumeIsolated { $0.happened() } }
             await surroundings.loop.sleep(for: .seconds(2))

@@ -85,7 +85,7 @@ private struct Unloading: Sendable {
         let address = try given.optional(UnloadOptions.server) ?? "http://127.0.0.1:\(app.usualPort)"
         do throws(HTTPError) {
             let endpoint = try HTTPEndpoint(parsing: address)
-            server = Service(client: HTTPClient(loop: surroundings.loop), endpoint: endpoint, token: nil)
+            server = Service(client: HTTPClient(loop: surroundings.loop), endpoint: endpoint, token: nil, pool: nil)
         } catch {
             throw given.refuse(UnloadOptions.server, want: error.message)
         }

@@ -22,7 +22,8 @@ extension Command {
         }
         let service: Service
         if let path = try given.optional(VerifyOptions.agentSocket) {
-            service = Service(client: HTTPClient(loop: surroundings.loop), endpoint: .unix(path: path), token: nil)
+            service = Service(
+                client: HTTPClient(loop: surroundings.loop), endpoint: .unix(path: path), token: nil, pool: nil)
         } else {
             service = try Service.of(given, surroundings)
         }

@@ -28,7 +28,8 @@ struct LockCall {
 
 /// HTTP to typed commands and back: each call is judged, read, done and answered here.
 extension Coordinator {
-    func take(_ request: HTTPRequest, _ exchange: HTTPExchange) {
+    /// - Parameter isUnclear: It is not known yet which pool the call is about.
+    func take(_ request: HTTPRequest, _ exchange: HTTPExchange, isUnclear: Bool = false) {
         let route = Route.at(request.path)
         let caller: Caller
         let cors: String?
@@ -48,7 +49,9 @@ extension Coordinator {
             return respond(call, reply)
         }
         if let refusal = limits.take(caller, at: now) { return respond(call, refusal) }
+        if isUnclear { return respond(call, .refusal(503, "unavailable", Texts.poolsUnread, retryAfter: 1)) }
         do throws(Malformed) {
+            if let named = request.pool { try check(named) }
             try take(request, call)
         } catch {
             respond(call, .malformed(error))
@@ -57,18 +60,18 @@ extension Coordinator {
 
     private func take(_ request: HTTPRequest, _ call: BridgeCall) throws(Malformed) {
         switch call.route {
-        case .lock: try lock(Members(request.body), call)
-        case .unlock: try unlock(Members(request.body), call)
-        case .renew: try renew(Members(request.body), call)
+        case .lock: try lock(members(request), call)
+        case .unlock: try unlock(members(request), call)
+        case .renew: try renew(members(request), call)
         case .requests:
             let id = String(request.path.dropFirst(call.route.path.count))
             respond(call, requestReply(id, call.caller))
         case .status: respond(call, statusReply(request.query))
-        case .verify: respond(call, try verifyReply(Members(request.body)))
-        case .reset: try intervene(Members(request.body), .reset, call)
-        case .forceRelease: try intervene(Members(request.body), .forceReleaseAll, call)
-        case .cordon: try cordon(Members(request.body), call)
-        case .drain: try drain(Members(request.body), call)
+        case .verify: respond(call, try verifyReply(members(request)))
+        case .reset: try intervene(members(request), .reset, call)
+        case .forceRelease: try intervene(members(request), .forceReleaseAll, call)
+        case .cordon: try cordon(members(request), call)
+        case .drain: try drain(members(request), call)
         case .events: try follow(request, call)
         case .health:
             let reply = Reply(200) { writer in
@@ -76,7 +79,7 @@ extension Coordinator {
                 writer.member("version", settings.version)
             }
             respond(call, reply)
-        case .ready: respond(call, readyReply())
+        case .ready: respond(call, readyReply(request.pool != nil))
         case .metrics: respond(call, Reply(200, type: MetricRegistry.contentType, Array(metricsText().utf8)))
         case .openAPI:
             respond(call, Reply(200, type: "application/json", assets[call.route.path]?.content ?? []))
@@ -132,9 +135,23 @@ extension Coordinator {
         if let call = bridgeCalls.removeValue(forKey: number) { respond(call, reply) }
     }
 
-    private func readyReply() -> Reply {
-        guard let reason = degradedReason else { return Reply(200) { $0.member("status", "ready") } }
+    private func readyReply(_ ofOnePool: Bool) -> Reply {
+        var reasons = [degradedReason]
+        if !ofOnePool { reasons += others.map { $0.assumeIsolated { $0.degradedReason } } }
+        guard let reason = reasons.compactMap({ $0 }).first else { return Reply(200) { $0.member("status", "ready") } }
         return .refusal(503, "unavailable", reason, retryAfter: 1)
+    }
+
+    /// The members of a call that is about this pool.
+    private func members(_ request: HTTPRequest) throws(Malformed) -> Members {
+        let members = try Members(request.body)
+        if let named = try members.text("pool", want: "a pool's name") { try check(named) }
+        return members
+    }
+
+    private func check(_ pool: String) throws(Malformed) {
+        guard pool != settings.pool.text else { return }
+        throw Malformed(Texts.otherPool(pool, served: settings.pools.map(\.text)))
     }
 
     /// Why what is shown is old; nil while it is current.

@@ -25,7 +25,7 @@ struct LockCommand: Equatable, Sendable {
     /// - Parameters:
     ///   - scope: Where a call that names no place looks for a unit.
     ///   - longestTTL: The pool's.
-    init(_ members: Members, scope: Scope, pool: PoolID, longestTTL: Duration) throws(Malformed) {
+    init(_ members: Members, scope: Scope, longestTTL: Duration) throws(Malformed) {
         guard let holder = try members.named("id", { (text) throws(InvalidName) in try HolderID(text) }) else {
             throw Malformed("\"id\" is missing. Send the name of who wants the unit, as in {\"id\": \"Root-Mic\"}.")
         }
@@ -42,10 +42,6 @@ struct LockCommand: Equatable, Sendable {
         preempts = try members.flag("preempt") ?? false
         affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
-        if let other = try members.named("pool", { (text) throws(InvalidName) in try PoolID(text) }), other != pool {
-            throw Malformed(
-                "\"pool\": got \"\(other.text)\", want \"\(pool.text)\": this coordinator serves no other pool.")
-        }
         if let count = try members.integer("count", in: 1...Int64(Limits.unitsPerHost)), count != 1 {
             throw Malformed(
                 "\"count\": got \(count), want 1: this version grants one unit a call. Call once for each unit.")

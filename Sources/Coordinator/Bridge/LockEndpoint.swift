@@ -8,8 +8,7 @@ import Telemetry
 extension Coordinator {
     func lock(_ members: Members, _ call: BridgeCall) throws(Malformed) {
         let caller = call.caller
-        let command = try LockCommand(
-            members, scope: settings.scope, pool: settings.pool, longestTTL: settings.longestTTL)
+        let command = try LockCommand(members, scope: settings.scope, longestTTL: settings.longestTTL)
         if let refusal = refusal(toLock: command, caller) { return respond(call, refusal) }
         lastNumber += 1
         let drawn = Self.draw()

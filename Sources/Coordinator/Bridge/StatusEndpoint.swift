@@ -7,7 +7,7 @@ import LeaseStore
 extension Coordinator {
     func statusReply(_ query: [(String, String)]) -> Reply {
         let setting = StatusReply.Setting(
-            pool: settings.pool, scope: settings.scope, version: settings.version, coordinator: instance,
+            pools: settings.pools, scope: settings.scope, version: settings.version, coordinator: instance,
             now: pool.clock(at: now), degradedReason: degradedReason, age: pool.age(at: now))
         let view: StatusReply.View = query.contains { $0 == ("view", "brief") } ? .brief : .full
         _ = mirror.glance(settings.scope)  // kept here for the next call

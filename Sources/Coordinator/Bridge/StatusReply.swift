@@ -8,7 +8,8 @@ struct StatusReply {
 
     /// What the copy itself does not say.
     struct Setting: Sendable {
-        var pool: PoolID
+        /// The one that is shown in front, and the others that this coordinator serves.
+        var pools: [PoolID]
         var scope: Scope
         var version: String
         var coordinator: InstanceID
@@ -33,7 +34,11 @@ struct StatusReply {
         var writer = JSONWriter()
         writer.object { writer in
             writeOriginal(to: &writer)
-            writer.member("pool", setting.pool.text)
+            writer.member("pool", setting.pools.first?.text)
+            if setting.pools.count > 1 {
+                writer.key("pools")
+                writer.array { writer in for pool in setting.pools { writer.string(pool.text) } }
+            }
             writer.member("scope", setting.scope.text)
             writer.member("version", setting.version)
             writer.member("coordinator", setting.coordinator.text)

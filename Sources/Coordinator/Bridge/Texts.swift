@@ -76,6 +76,12 @@ enum Texts {
         "There is nothing at \(path.prefix(100)). The calls are listed at /openapi.json."
     }
     static func methodNotAllowed(_ allowed: String) -> String { "Use \(allowed) here." }
+    static func otherPool(_ pool: String, served: [String]) -> String {
+        let names = served.map { "\"\($0)\"" }.joined(separator: " or ")
+        return "\"pool\": got \"\(pool.prefix(64))\", want \(names): this coordinator serves no other pool."
+    }
+    static let poolsUnread =
+        "This coordinator has not read its pools yet, so it cannot tell which of them is meant. Try again, or name it in \"pool\"."
     static let badEventID =
         "\"Last-Event-ID\" (or \"after\"): want an event's id, as in 1764000000000-0, or nothing."
     static func badEventType(_ type: String) -> String {

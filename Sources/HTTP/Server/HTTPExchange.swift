@@ -1,7 +1,9 @@
 import EventLoop
 
 /// One request's way to its answer; for the loop's thread only. The handler keeps it until it has answered.
-package final class HTTPExchange {
+///
+/// Sendable so that one actor of the loop may hand it to another: all of them run on its one thread.
+package final class HTTPExchange: @unchecked Sendable {
     private enum State {
         case open, streaming, answered, gone
     }

@@ -7,7 +7,7 @@ import Testing
     private func command(_ body: String, scope: Scope = .pool, longestTTL: Duration = Limits.longestTTL) throws
         -> LockCommand
     {
-        try LockCommand(Members(Array(body.utf8)), scope: scope, pool: .standard, longestTTL: longestTTL)
+        try LockCommand(Members(Array(body.utf8)), scope: scope, longestTTL: longestTTL)
     }
 
     private func refusal(_ body: String) -> String {

@@ -14,7 +14,8 @@ import Testing
             Texts.unlockNeeds, Texts.renewNeeds, Texts.notPresentToken, Texts.unanswered, Texts.unavailable,
             Texts.copyDegraded, Texts.verifyNeeds, Texts.unknownRequest("r1"), Texts.notFound("/x"),
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
-            Texts.cordonNeeds, Texts.drainNeeds, Texts.nameTaken("r1"),
+            Texts.otherPool("x", served: ["a", "b"]), Texts.poolsUnread, Texts.cordonNeeds, Texts.drainNeeds,
+            Texts.nameTaken("r1"),
         ]
         #expect(
             told == [
@@ -42,6 +43,8 @@ import Testing
                 "\"Last-Event-ID\" (or \"after\"): want an event's id, as in 1764000000000-0, or nothing.",
                 "2000 event streams are open at this coordinator already, which is its limit. Poll the status meanwhile.",
                 "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all.",
+                "\"pool\": got \"x\", want \"a\" or \"b\": this coordinator serves no other pool.",
+                "This coordinator has not read its pools yet, so it cannot tell which of them is meant. Try again, or name it in \"pool\".",
                 "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it.",
                 "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\".",
                 "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",

@@ -97,7 +97,7 @@ struct DoctorChecks: Sendable {
             let status = try? await service.call(.get, "/v1/gpu/status")
             agentSocket = ThisMachine(status: status?.body ?? [:]).agentSocket(surroundings.environment)
         }
-        let agent = Service(client: service.client, endpoint: .unix(path: agentSocket), token: nil)
+        let agent = Service(client: service.client, endpoint: .unix(path: agentSocket), token: nil, pool: nil)
         do throws(HTTPError) {
             let answer = try await agent.call(.get, "/health")
             guard answer.isOK else { return .failed(Texts.oddAgent(agentSocket)) }

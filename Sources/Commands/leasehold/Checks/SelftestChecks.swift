@@ -91,7 +91,7 @@ struct SelftestChecks: Sendable {
     }
 
     private func tokens() async throws -> Check.Outcome {
-        let nobody = Service(client: service.client, endpoint: service.endpoint, token: nil)
+        let nobody = Service(client: service.client, endpoint: service.endpoint, token: nil, pool: service.pool)
         let without = try await nobody.call(.get, "/v1/gpu/status")
         guard without.status == 401 else {
             try expect(without, 200, "GET /v1/gpu/status without a token")
@@ -99,7 +99,7 @@ struct SelftestChecks: Sendable {
         }
         let stranger = Service(
             client: service.client, endpoint: service.endpoint,
-            token: .init("leasehold-selftest-\(SecureRandom.randomHex(bytes: 8))"))
+            token: .init("leasehold-selftest-\(SecureRandom.randomHex(bytes: 8))"), pool: service.pool)
         try expect(await stranger.call(.get, "/v1/gpu/status"), 401, "GET /v1/gpu/status with a wrong token")
         return .passed("calls without a token or with a wrong one are refused")
     }
@@ -240,7 +240,7 @@ private actor StreamLook {
             task = loop.spawn {
                 do throws(HTTPError) {
                     let response = try await service.client.stream(
-                        "/v1/gpu/events", from: service.endpoint, headers: service.headers,
+                        service.named("/v1/gpu/events"), from: service.endpoint, headers: service.headers,
                         timeout: Service.patience, silence: .seconds(25),
                         onOpen: { self.assumeIsolated { $0.opened() } }, onEvent: { _ in })
                     continuation.resume(returning: .success(response))

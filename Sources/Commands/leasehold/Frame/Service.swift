@@ -24,6 +24,8 @@ struct Service: Sendable {
     let client: HTTPClient
     let endpoint: HTTPEndpoint
     let token: Secret<String>?
+    /// The pool that every call names; nil leaves it to the coordinator.
+    let pool: String?
 
     /// The service that a command was told to call.
     static func of(_ given: Given, _ surroundings: Surroundings) throws(Failure) -> Service {
@@ -38,7 +40,8 @@ struct Service: Sendable {
             loop: surroundings.loop, trusting: try given.optional(ServiceOptions.certificates),
             showing: try ServiceOptions.callersCertificate(given))
         return Service(
-            client: client, endpoint: endpoint, token: try ServiceOptions.callersToken(given, surroundings))
+            client: client, endpoint: endpoint, token: try ServiceOptions.callersToken(given, surroundings),
+            pool: try given.optional(ServiceOptions.pool))
     }
 
     var headers: HTTPHeaders {
@@ -50,13 +53,21 @@ struct Service: Sendable {
     func call(
         _ method: HTTPMethod, _ path: String, _ body: JSONObject? = nil, timeout: Duration = patience
     ) async throws(HTTPError) -> Answer {
+        var body = body
+        if let pool, body != nil { body?["pool"] = .string(pool) }
         let response = try await client.send(
-            method, path, to: endpoint, headers: headers, body: body.map { JSONValue.object($0).encoded() } ?? [],
-            timeout: timeout)
+            method, body == nil ? named(path) : path, to: endpoint, headers: headers,
+            body: body.map { JSONValue.object($0).encoded() } ?? [], timeout: timeout)
         let seconds = response.headers["Retry-After"].flatMap { Int($0) }.map { min(max($0, 0), 3600) }
         return Answer(
             status: response.status, body: (try? JSONParser.parse(response.body))?.object ?? JSONObject(),
             retryAfter: seconds.map { .seconds($0) })
+    }
+
+    /// A path with the pool that was given.
+    func named(_ path: String) -> String {
+        guard let pool else { return path }
+        return path + (path.contains("?") ? "&" : "?") + "pool=" + Self.encoded(pool)
     }
 
     /// Calls and demands a 200.

@@ -24,11 +24,16 @@ enum ServiceOptions {
     static let key = Option.text(
         "client-key", "PATH", help: "The key of that certificate in PEM.", section: section,
         places: [.flag, .variable])
+    static let pool = Option.text(
+        "pool", "NAME",
+        help: "Which pool, where the coordinator serves several. One that serves no such pool refuses the call.",
+        section: section, places: [.flag, .variable])
     static let json = Option.flag(
         "json", help: "Print the service's answer as one JSON document.", section: section, places: .flag)
 
     static let all = [
-        url.entry, token.entry, tokenFile.entry, certificates.entry, certificate.entry, key.entry, json.entry,
+        url.entry, token.entry, tokenFile.entry, certificates.entry, certificate.entry, key.entry, pool.entry,
+        json.entry,
     ]
     private static let section = "The service"
 

@@ -54,7 +54,7 @@ enum LeaseOptions {
     }
 
     static let selecting = [
-        host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry, pool.entry,
+        host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry,
         priority.entry, timeout.entry, takeover.entry, preempt.entry,
     ]
     private static let section = "The lease"
@@ -78,7 +78,6 @@ enum LeaseOptions {
         }
         if !labels.isEmpty { body["labels"] = .object(labels) }
         if let affinity = try given.optional(affinity) { body["affinity"] = .string(affinity) }
-        if let pool = try given.optional(pool) { body["pool"] = .string(pool) }
         if let priority = try given.optional(priority) { body["priority"] = .integer(Int64(priority)) }
         if try given.isOn(takeover) { body["takeover"] = .bool(true) }
         if try given.isOn(preempt) { body["preempt"] = .bool(true) }
