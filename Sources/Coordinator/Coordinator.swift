@@ -176,6 +176,9 @@ package actor Coordinator {
     /// Whether Redis is connected and the copy of the pool current.
     package var isReady: Bool { stage == .running && isUp && pool.isRead && pool.isFollowed }
 
+    /// Whether the copy of the pool has a host, and shows it as present.
+    package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
+
     var isUp: Bool { isClientUp && isInboxUp }
 
     // MARK: Files that may change
