@@ -12,7 +12,6 @@
 #include <event2/util.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netdb.h>

@@ -349,7 +349,7 @@ package actor Coordinator {
 
     func arm() {
         guard stage == .running else { return }
-        let wakeAt = [waiters.wakeAt, renewals.wakeAt].compactMap { $0 }.min()
+        let wakeAt = BootInstant.earlier(waiters.wakeAt, renewals.wakeAt)
         guard wakeAt != armedFor else { return }
         armedFor = wakeAt
         if let wakeAt { wakeTimer?.arm(after: max(.zero, wakeAt - now)) } else { wakeTimer?.disarm() }

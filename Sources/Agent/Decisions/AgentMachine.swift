@@ -210,10 +210,10 @@ package struct AgentMachine: Equatable {
     package var wakeAt: BootInstant? {
         mutating get {
             guard link != .over else { return nil }
-            var moments = [journalDue, units.firstEnd, units.firstInsist]
-            if link == .open || link == .opening { moments.append(nextHeartbeat) }
-            if link == .open { moments.append(units.firstUnanswered) }
-            return moments.compactMap { $0 }.min()
+            var next = BootInstant.earlier(journalDue, .earlier(units.firstEnd, units.firstInsist))
+            if isConnected { next = .earlier(next, nextHeartbeat) }
+            if isOpen { next = .earlier(next, units.firstUnanswered) }
+            return next
         }
     }
 
