@@ -83,6 +83,20 @@ import Testing
         }
     }
 
+    @Test func `a process that is not there is put under no lease, nor one whose agent is not there`() async throws {
+        try await withScene(Self.answers()) { scene in
+            #expect(await scene.run(["adopt"]).code == 2)
+            #expect(await scene.run(["adopt", "train"]).code == 2)
+            #expect(await scene.run(["adopt", "2147483647"]).code == 1)
+            #expect(scene.asked.isEmpty)
+            let own = "\(Environment.processID)"
+            let ended = await scene.run(["adopt", own, "--host", "node1", "--agent-socket", "/tmp/no-such.sock"])
+            #expect(ended.code == 1)
+            #expect(ended.error.contains("Process \(own) is not put under a lease"), "\(ended.error)")
+            #expect(scene.bodies(of: "/v1/gpu/unlock").map { $0.text("token") } == [Sample.token])
+        }
+    }
+
     @Test func `no lease, no program`() async throws {
         try await withScene { (path, _, _) in
             path == "/v1/gpu/status" ? (200, Sample.status()) : (503, Sample.error("timeout", "GPU Queue Timeout"))

@@ -60,7 +60,13 @@ import Testing
             ("agentEnds", [Texts.agentEnds("preempted")]),
             ("stopping", [Texts.stopping(.seconds(30))]), ("ending", [Texts.ending(.seconds(30))]),
             ("wanted", [Texts.wanted(PreemptWish(holder: "Root-Mic", priority: 0, within: .seconds(30)))]),
-            ("wantedNoMore", [Texts.wantedNoMore]),
+            (
+                "askedBack",
+                [
+                    Texts.askedBack(
+                        "dreamer", PreemptWish(holder: "Root-Mic", priority: 0, within: .seconds(12)), unit: "node1/0")
+                ]
+            ), ("wantedNoMore", [Texts.wantedNoMore]),
             ("hookFailed", [Texts.hookFailed("leasehold unload ollama", "exit code 1")]),
             ("noProcess", [Texts.noProcess(4711)]),
             ("adopted", [grant.map { Texts.adopted(4711, $0) } ?? ""]),

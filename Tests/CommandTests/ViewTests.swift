@@ -21,6 +21,23 @@ import Testing
                 ])
     }
 
+    @Test func `status says who is asked to give a unit back`() {
+        var body = Sample.status()
+        body["leases"] = .array([
+            .object([
+                "lease": .string(Sample.lease), "unit": .string("node1/0"), "holder": .string("dreamer"),
+                "preemption": .object([
+                    "by": .string("Root-Mic"), "priority": .integer(0), "release_within": .number(12),
+                ]),
+            ])
+        ])
+        #expect(
+            StatusReport(body).lines(width: 80, style: Self.plain).prefix(2) == [
+                "Pool default: 1 of 2 GPUs free, 1 waiting",
+                "Root-Mic asks for node1/0: dreamer has 12s to give it back.",
+            ])
+    }
+
     @Test func `no table is wider than it may be, whatever the names`() {
         let long = String(repeating: "Überlänge-名前-", count: 14)
         let body = Sample.status(units: 40, waiters: 40, holder: long)

@@ -93,6 +93,12 @@ struct StatusReport {
                 lines.append(style(.yellow, Columns.fitted("Host \(name) is cordoned.", width)))
             }
         }
+        for lease in body.objects("leases") {
+            guard let wish = PreemptWish(renewal: lease) else { continue }
+            let text = Texts.askedBack(
+                lease.text("holder") ?? "?", wish, unit: lease.text("unit") ?? "?")
+            lines.append(style(.yellow, Columns.fitted(text, width)))
+        }
         return lines
     }
 

@@ -174,6 +174,10 @@ enum Texts {
             + "\(Words.span(wish.within)); the lease is revoked then."
     }
 
+    static func askedBack(_ holder: String, _ wish: PreemptWish, unit: String) -> String {
+        "\(visible(wish.holder)) asks for \(visible(unit)): \(visible(holder)) has \(Words.span(wish.within)) to give it back."
+    }
+
     static let wantedNoMore = "The unit is not asked for any more."
 
     static func hookFailed(_ command: String, _ why: String) -> String {

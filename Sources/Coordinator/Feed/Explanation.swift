@@ -131,6 +131,9 @@ extension PoolMirror {
             }
         }
         if let first = blocking.first { text += " \(first.holder) holds \(first.lease.unit.text)." }
+        if let asked = blocking.first(where: { $0.preemption?.ticket == waiter.ticket }) {
+            text += " \(asked.holder) is asked to give \(asked.lease.unit.text) back for it."
+        }
         let away = wanted.count { $0.state == .unheard || $0.state == .resting || isCordoned($0) }
         if away > 0 {
             text += " \(away) of them cannot be granted at present: not heard of, resting after a restart, or cordoned."

@@ -43,6 +43,23 @@ import Testing
             granted: PoolInstant(milliseconds: Self.now - since), expires: PoolInstant(milliseconds: Self.now + ends))
     }
 
+    @Test func `it names who is asked to give back for it`() throws {
+        let one = try lease(1, of: "n1/0")
+        var record = try held(one, by: "dreamer", since: 0, ends: 50_000)
+        record.preemption = PreemptionRecord(
+            ticket: TicketID("t1"), holder: "mic", priority: 0, since: PoolInstant(milliseconds: Self.now),
+            grace: .seconds(30))
+        var mirror = try mirror(
+            [unit("n1/0", .held, one)], [terms("t1", "mic", priority: 0), terms("t2", "other", priority: 0)],
+            held: [record])
+        func sentence(_ ticket: String) throws -> String {
+            let waiter = try #require(mirror.waiters[TicketID(ticket)])
+            return mirror.explanation(of: waiter, at: Self.now, aging: .standard).sentence
+        }
+        #expect(try sentence("t1").hasSuffix("dreamer holds n1/0. dreamer is asked to give n1/0 back for it."))
+        #expect(try sentence("t2").hasSuffix("dreamer holds n1/0."))
+    }
+
     @Test func `it names who is served before, who holds, and how many compete`() throws {
         let (one, two) = (try lease(1, of: "n1/0"), try lease(2, of: "n1/1"))
         var mirror = try mirror(
