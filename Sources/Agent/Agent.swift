@@ -25,7 +25,6 @@ package actor Agent {
     private let onEnd: @Sendable (AgentError) -> Void
     private var stage = Stage.idle
     private var journal: JournalFile?
-    private var predecessor: InstanceID?
     private var machine: AgentMachine?
     private var queue: [AgentMachine.Event] = []
     private var isFeeding = false
@@ -112,10 +111,8 @@ package actor Agent {
     private func adopt(_ journal: JournalFile, _ units: [UnitProperties]) -> AgentMachine {
         let past = journal.past(isFirstJoin: settings.isFirstJoin, wallClock: loop.wallClock)
         switch past {
-        case .firstJoin: break
-        case .remembered(let memory): predecessor = memory.instance
+        case .firstJoin, .remembered: break
         case .rebooted(let memory):
-            predecessor = memory.instance
             log.info("host_rebooted", ["longest_lease_s": .integer(memory.longestTTL.components.seconds)])
         case .unknown:
             log.warning(
@@ -402,7 +399,8 @@ package actor Agent {
 
     private func heartbeat(_ session: Int64, isFirst: Bool, _ reports: [UnitReport]) {
         let heartbeat = AgentHeartbeat(
-            origin: voice.origin(session), predecessor: predecessor, isFirst: isFirst, address: settings.address,
+            origin: voice.origin(session), ancestors: machine?.ancestors ?? [], isFirst: isFirst,
+            address: settings.address,
             version: settings.version, labels: settings.labels, units: reports)
         outbox.start { [voice] in
             let answer = await voice.heartbeat(heartbeat)

@@ -20,7 +20,7 @@ package struct AgentSettings: Sendable {
     package var probeInterval = Duration.seconds(60)
     /// Where `verify` is answered over TCP, beside the unix socket in the state directory; port 0 takes a free one.
     package var verifyListen: (host: String, port: Int)?
-    /// Where others find that, for show; empty for nowhere.
+    /// Where others find that, or programs of this machine its socket, as `unix://PATH`; empty for nowhere.
     package var address = ""
     package var version: String
     package var redisSettings = RedisSettings()

@@ -26,6 +26,9 @@ package struct Voice: Sendable {
             switch try await store.heartbeat(heartbeat) {
             case .heard(let messages): return .heartbeatAnswered(session: session, .heard(messages))
             case .hostInUse(let other): return .heartbeatAnswered(session: session, .hostInUse(other))
+            case .succeedsAnother(let other, let highest):
+                log.warning("journal_of_another", ["instance": .text(other.text)])
+                return .heartbeatAnswered(session: session, .succeedsAnother(other, highest: highest))
             case .staleSession: return .heartbeatAnswered(session: session, .staleSession)
             }
         } catch {

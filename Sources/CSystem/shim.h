@@ -103,6 +103,21 @@ static inline int shim_tls_expect_host(SSL *ssl, const char *host) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
     return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
 }
+static inline STACK_OF(X509_NAME) *shim_tls_client_authorities(const char *path) { return SSL_load_client_CA_file(path); }
+/// Writes the subject of the certificate that the peer has proved to hold (RFC 2253, ASCII, ended by a zero byte); its
+/// length, 0 where there is none, -1 where it is longer than `room`.
+static inline int shim_tls_peer_subject(const SSL *ssl, char *text, int room) {
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return 0;
+    BIO *out = BIO_new(BIO_s_mem());
+    if (!out) return -1;
+    int length = X509_NAME_print_ex(out, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
+    if (length >= 0 && BIO_pending(out) < room) length = BIO_pending(out) > 0 ? BIO_read(out, text, room - 1) : 0;
+    else length = -1;
+    BIO_free(out);
+    if (length >= 0) text[length] = 0;
+    return length;
+}
 // GNU additions of <sys/socket.h> and <poll.h> that Swift's Glibc module hides.
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 static inline int shim_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }

@@ -41,7 +41,7 @@ package actor Coordinator {
     var access: Access
     var limits: RateLimits
     private var tokenBytes: [UInt8]?
-    private var tokenTimer: LoopTimer?
+    private var fileTimer: LoopTimer?
     private var server: HTTPServer?
     private var reader: RedisStreamReader?
     private var queue: [Waiters.Event] = []
@@ -126,8 +126,8 @@ package actor Coordinator {
         access = try readAccess()
         if isFront { try listen() }
         stage = .running
-        tokenTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtTokens() } }
-        if settings.tokensPath != nil { tokenTimer?.arm(after: Self.tokenInterval) }
+        fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
+        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
@@ -200,7 +200,7 @@ package actor Coordinator {
             }.value
         }
         stage = .stopped
-        for timer in [wakeTimer, beatTimer, commentTimer, tokenTimer] { timer?.disarm() }
+        for timer in [wakeTimer, beatTimer, commentTimer, fileTimer] { timer?.disarm() }
         await reader?.close()
         await subscription.close()
         await client.close()
@@ -215,10 +215,10 @@ package actor Coordinator {
 
     var isUp: Bool { isClientUp && isInboxUp }
 
-    // MARK: Tokens
+    // MARK: Files that may change
 
-    /// How often the token file is looked at for changes.
-    private static let tokenInterval = Duration.seconds(2)
+    /// How often tokens and certificates are looked at for changes.
+    private static let fileInterval = Duration.seconds(2)
 
     private func readAccess() throws(CoordinatorError) -> Access {
         var tokens: TokenList?
@@ -236,11 +236,23 @@ package actor Coordinator {
             tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool)
     }
 
-    /// Takes a changed token file over; one that cannot be read changes nothing.
-    package func lookAtTokens() {
-        for other in others { other.assumeIsolated { $0.lookAtTokens() } }
-        guard stage == .running, let path = settings.tokensPath else { return }
-        tokenTimer?.arm(after: Self.tokenInterval)
+    /// Takes changed tokens and certificates over; what cannot be used changes nothing.
+    package func lookAtFiles() {
+        for other in others { other.assumeIsolated { $0.lookAtFiles() } }
+        guard stage == .running else { return }
+        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
+        lookAtTokens()
+        for look in server?.lookAtCertificates() ?? [] {
+            switch look {
+            case .taken(let path): log.info("certificate_read", ["path": .text(path)])
+            case .refused(let path, let why):
+                log.error("certificate_refused", ["path": .text(path), "why": .text(why)])
+            }
+        }
+    }
+
+    private func lookAtTokens() {
+        guard let path = settings.tokensPath else { return }
         guard let bytes = try? Files.read(path, limit: AccessLimits.fileBytes), bytes != tokenBytes else { return }
         do throws(CoordinatorError) {
             access = try readAccess()
@@ -385,8 +397,9 @@ package actor Coordinator {
             case .drawToken(let ticket): drawn.append(.tokenDrawn(ticket, Self.draw()))
             case .answerAgain(let ticket, let hash, let nonce): answerAgain(ticket, hash, nonce)
             case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let call, let outcome): answer(call, outcome)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return drawn
@@ -444,8 +457,19 @@ package actor Coordinator {
         }
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+    private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        loop.spawn { [store, instance, log] in
+            do throws(StoreError) {
+                _ = try await store.cancel(ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+            } catch {
+                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+                await self.feed(.giveBackFailed(lease, ticket, token))
+            }
+        }
+    }
+
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         loop.spawn { [store] in
             let outcome: BeatOutcome?
             do throws(StoreError) {
@@ -465,7 +489,7 @@ package actor Coordinator {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
             readPool()
         }
-        streamBegins(at: EventID(outcome.firstEvent))
+        streamBegins(at: RedisStreamID(outcome.firstEvent))
         feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
 
@@ -484,12 +508,8 @@ package actor Coordinator {
         loop.spawn { [store, instance, log] in
             let answer: RenewAnswer
             do throws(StoreError) {
-                switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
-                case .asked: answer = .asked
-                case .gone(let reason, let by): answer = .gone(reason, by: by)
-                case .wrongToken: answer = .wrongToken
-                case .unheard: answer = .unheard
-                }
+                answer = RenewAnswer(
+                    try await store.renew(lease, token: token, nonce: nonce, coordinator: instance))
             } catch {
                 log.warning("renew_failed", ["lease": .text(lease.text), "error": .text(error.message)])
                 answer = .failed

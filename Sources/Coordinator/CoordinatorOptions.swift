@@ -52,9 +52,15 @@ package struct CoordinatorOptions: Sendable {
         "max-waiters", in: 1...1_000_000, standard: 10_000,
         help: "Requests that may wait here at once; one more is answered 429.")
     static let certificate = Option.text(
-        "tls-certificate", "PATH", help: "A PEM certificate, with those that lead to its root: then HTTPS is spoken.",
+        "tls-certificate", "PATH",
+        help: "A PEM certificate, with those that lead to its root: then HTTPS is spoken. Read again when it changes.",
         section: "Safety")
     static let key = Option.text("tls-key", "PATH", help: "The certificate's key in PEM.", section: "Safety")
+    static let clientAuthorities = Option.text(
+        "tls-client-ca", "PATH",
+        help:
+            "PEM certificates of authorities: clients may show a certificate that one of them has signed, in place of a "
+            + "token. Whom a subject means stands in the token file.", section: "Safety")
     static let tokens = Option.text(
         "tokens", "PATH",
         help: "The file of tokens that \"leasehold token\" keeps. Without it every process of this "
@@ -89,7 +95,8 @@ package struct CoordinatorOptions: Sendable {
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
         listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, tokens.entry,
-        certificate.entry, key.entry, origins.entry, hosts.entry, callerRate.entry, callerWaiting.entry,
+        certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
+        callerWaiting.entry,
         callerLeases.entry,
     ]
 
@@ -149,6 +156,15 @@ extension CoordinatorSettings {
         case (let certificate?, let key?): tls = TLSSettings(certificatePath: certificate, keyPath: key)
         case (_?, nil): throw SettingsError("--tls-certificate needs --tls-key as well: the path of its key.")
         case (nil, _?): throw SettingsError("--tls-key needs --tls-certificate as well: the path of its certificate.")
+        }
+        if let authorities = try given.optional(CoordinatorOptions.clientAuthorities) {
+            guard tls != nil else {
+                throw SettingsError("--tls-client-ca needs --tls-certificate and --tls-key as well.")
+            }
+            guard tokensPath != nil else {
+                throw SettingsError("--tls-client-ca needs --tokens as well: the file that says whom a subject means.")
+            }
+            tls?.clientAuthoritiesPath = authorities
         }
     }
 }

@@ -99,7 +99,7 @@ private actor CoordinatorRun {
 
     private func heard(_ signal: Signals.Signal) {
         switch signal {
-        case .hangUp: loop.spawn { await self.coordinator?.lookAtTokens() }
+        case .hangUp: loop.spawn { await self.coordinator?.lookAtFiles() }
         case .user1: break
         case .interrupt, .terminate, .quit, .kill:
             // A second signal does not wait for clients that do not take their answers.

@@ -48,6 +48,11 @@ package struct HTTPLimits: Sendable {
     /// How long nothing is accepted after the descriptors have run out.
     package var descriptorPause = Duration.milliseconds(100)
 
+    /// Bytes of a certificate's, key's or authorities' file that is looked at for changes.
+    static let certificateBytes = 1 << 20
+    /// Bytes of a client certificate's subject; one with a longer one counts as having shown none.
+    static let subjectBytes = 1024
+
     // MARK: Client
 
     /// Bytes of an answer's status line and headers; more fails the call.

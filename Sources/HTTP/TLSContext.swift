@@ -4,10 +4,31 @@ import Glibc
 /// What the TLS connections of a listener or a client have in common; owns an `SSL_CTX`.
 final class TLSContext {
     private let context: OpaquePointer
+    /// Whether clients are asked for a certificate.
+    private(set) var asksForCertificates = false
 
     /// For a server. Throws when a file cannot be used.
     init(_ settings: TLSSettings) throws(HTTPError) {
         context = try Self.make(TLS_server_method())
+        try use(settings)
+        guard let authorities = settings.clientAuthoritiesPath else { return }
+        guard SSL_CTX_load_verify_locations(context, authorities, nil) == 1,
+            let names = shim_tls_client_authorities(authorities)
+        else { throw Self.error("the authorities \(authorities)") }
+        SSL_CTX_set_client_CA_list(context, names)  // owns them from here on
+        asksForCertificates = true
+        // A client may show none; one that it shows has to be good.
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        // Without a name of its own OpenSSL resumes no session in which a certificate was asked for.
+        SSL_CTX_set_session_id_context(context, Self.sessions, UInt32(Self.sessions.count))
+    }
+
+    private static let sessions = Array("leasehold".utf8)
+
+    /// Shows this certificate to the other side.
+    private func use(_ settings: TLSSettings) throws(HTTPError) {
+        // A key with a password would be asked for on the terminal, while everything waits.
+        SSL_CTX_set_default_passwd_cb(context, noPassword)
         guard SSL_CTX_use_certificate_chain_file(context, settings.certificatePath) == 1 else {
             throw Self.error("the certificate \(settings.certificatePath)")
         }
@@ -16,8 +37,9 @@ final class TLSContext {
         else { throw Self.error("the key \(settings.keyPath)") }
     }
 
-    /// For a client that trusts what the system trusts, or the certificates of one file.
-    init(trusting file: String?) throws(HTTPError) {
+    /// For a client that trusts what the system trusts, or the certificates of one file, and shows `identity` to servers
+    /// that ask for a certificate.
+    init(trusting file: String?, showing identity: TLSSettings? = nil) throws(HTTPError) {
         context = try Self.make(TLS_client_method())
         let isTaken =
             if let file {
@@ -27,6 +49,7 @@ final class TLSContext {
             }
         guard isTaken else { throw Self.error("the trusted certificates \(file ?? "of this system")") }
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        if let identity { try use(identity) }
     }
 
     deinit { SSL_CTX_free(context) }
@@ -41,6 +64,7 @@ final class TLSContext {
 
     private static func error(_ what: String) -> HTTPError {
         let code = ERR_get_error()
+        defer { ERR_clear_error() }  // else the next failure of any connection would read as this one
         let why = ERR_reason_error_string(code).map { String(cString: $0) } ?? "error \(code)"
         return HTTPError(.tls, "\(what) cannot be used: \(why)")
     }
@@ -83,6 +107,16 @@ final class TLSContext {
         ERR_clear_error()
     }
 
+    /// The subject of the certificate that the client has shown and proved to be its own (RFC 2253); nil where it showed
+    /// none.
+    static func subject(_ buffer: OpaquePointer) -> String? {
+        guard let ssl = bufferevent_openssl_get_ssl(buffer) else { return nil }
+        var text = [CChar](repeating: 0, count: HTTPLimits.subjectBytes)
+        let length = shim_tls_peer_subject(ssl, &text, Int32(text.count))
+        guard length > 0 else { return nil }
+        return String(decoding: text[..<Int(length)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Why a handshake has failed; nil when it was not TLS that did.
     static func refusal(_ buffer: OpaquePointer) -> String? {
         let code = bufferevent_get_openssl_error(buffer)
@@ -94,3 +128,7 @@ final class TLSContext {
         return String(cString: text)
     }
 }
+
+private func noPassword(
+    _ text: UnsafeMutablePointer<CChar>?, _ room: Int32, _ use: Int32, _ context: UnsafeMutableRawPointer?
+) -> Int32 { 0 }

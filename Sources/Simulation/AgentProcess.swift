@@ -12,13 +12,14 @@ final class AgentProcess: Process {
     private(set) var link: Link?
     private(set) var inbox: MailBox?
     private(set) var instance = InstanceID("")
-    private var predecessor: InstanceID?
     private var voice: Voice?
     private var queue: [AgentMachine.Event] = []
     private var isFeeding = false
     private var armedFor: BootInstant?
     private var alarm = 0
     private var disk = Disk()
+    /// Another state directory for the same host, which an operator may take by mistake.
+    private var otherDisk = Disk(isUsed: true)
     private var boot = 1
     /// The journal cannot be written until then.
     var journalFailsUntil = Duration.zero
@@ -105,19 +106,21 @@ final class AgentProcess: Process {
         }
     }
 
+    /// The next run has the host's other state directory.
+    func takeOtherDirectory() { swap(&disk, &otherDisk) }
+
     private func past() -> AgentPast {
         defer { disk.isUsed = true }
         if world.has(.forgottenJournal) { disk = Disk() }
         guard let bytes = disk.journal, let decoded = JournalText.decode(bytes) else {
-            predecessor = nil
             let wallClock = Master.epoch + world.now.microseconds
             return disk.isUsed ? .unknown(wallClockMicroseconds: wallClock) : .firstJoin
         }
         var memory = decoded.memory
         memory.longestTTL = max(memory.longestTTL, disk.longest)
-        predecessor = memory.instance
         if world.has(.blindReboot) {
-            return .remembered(AgentMemory(instance: memory.instance, units: [], longestTTL: .zero))
+            return .remembered(
+                AgentMemory(instance: memory.instance, ancestors: memory.ancestors, units: [], longestTTL: .zero))
         }
         return decoded.bootID == "boot\(boot)" || world.has(.anyBoot) ? .remembered(memory) : .rebooted(memory)
     }
@@ -260,7 +263,8 @@ final class AgentProcess: Process {
     private func heartbeat(_ session: Int64, isFirst: Bool, _ reports: [UnitReport]) {
         guard let voice, let link else { return }
         let heartbeat = AgentHeartbeat(
-            origin: voice.origin(session), predecessor: predecessor, isFirst: isFirst, address: "", version: "1",
+            origin: voice.origin(session), ancestors: machine?.ancestors ?? [], isFirst: isFirst, address: "",
+            version: "1",
             labels: world.plan.labels(of: host), units: reports)
         link.send("heartbeat", { .agent(await voice.heartbeat(heartbeat)) }, hearing)
     }
@@ -272,6 +276,8 @@ final class AgentProcess: Process {
     }
 
     private func hearing(_ answer: Errand.Answer) {
-        if case .agent(let event) = answer { feed(event) }
+        guard case .agent(let event) = answer else { return }
+        if case .heartbeatAnswered(_, .succeedsAnother) = event { world.checker.hostForgot(host.text) }
+        feed(event)
     }
 }

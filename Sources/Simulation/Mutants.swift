@@ -167,6 +167,13 @@ package struct Mutant: Sendable {
                     script: "End", find: "remove_lease(lease, record)\nremember_gone(lease, reason",
                     replace: "remember_gone(lease, reason")
             ]),
+        Mutant(
+            "any-journal", "an agent does not notice that another one with another journal has spoken for its host",
+            edits: [
+                ScriptEdit(
+                    script: "Heartbeat", find: "return { 'succeeds-another', before, int(fence) }",
+                    replace: "before = ''")
+            ]),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),
         Mutant("no-rest", "a host does not rest after a reboot", switches: [.blindReboot]),
         Mutant("any-boot", "deadlines of an earlier boot are taken for this one's", switches: [.anyBoot]),

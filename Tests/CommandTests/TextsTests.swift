@@ -32,6 +32,7 @@ import Testing
             ("wrongURL", [Texts.wrongURL("\"x\" is no address of a server; write http://host:port")]),
             ("tokenFileUnreadable", [Texts.tokenFileUnreadable("/t", "open /t: No such file or directory")]),
             ("tokenFileWrong", [Texts.tokenFileWrong("/t")]), ("tokenFileOpen", [Texts.tokenFileOpen("/t")]),
+            ("certificateWithoutKey", [Texts.certificateWithoutKey]),
             ("noLeaseToken", [Texts.noLeaseToken("renew")]), ("noTokenShape", [Texts.noTokenShape("Root-Mic")]),
             (
                 "unanswered",

@@ -1,3 +1,4 @@
+import HTTP
 import LeaseModel
 import Settings
 import Testing
@@ -86,5 +87,16 @@ import Testing
         #expect(refusal("--listen", "nowhere").contains("HOST:PORT"))
         #expect(refusal("--nonsense") != "taken" && refusal("extra") != "taken")
         #expect(!refusal("--redis", "http://user:hunter2@x").contains("hunter2"))
+    }
+
+    @Test func `certificates of clients need a certificate of one's own and a file that says whom they mean`() throws {
+        let server = ["--tls-certificate", "/c", "--tls-key", "/k"]
+        #expect(refusal("--tls-client-ca", "/ca").contains("needs --tls-certificate"))
+        #expect(
+            refusal(server[0], server[1], server[2], server[3], "--tls-client-ca", "/ca").contains("needs --tokens"))
+        let settings = try options(
+            server[0], server[1], server[2], server[3], "--tls-client-ca", "/ca", "--tokens", "/t"
+        ).settings
+        #expect(settings.tls == TLSSettings(certificatePath: "/c", keyPath: "/k", clientAuthoritiesPath: "/ca"))
     }
 }

@@ -29,7 +29,7 @@ extension HTTPLimits {
     }
 }
 
-/// `/echo` tells what came; `/park` waits for `answerParked`; `/stream` for pieces; `/large/N` answers N bytes.
+/// `/echo` tells what came, `/who` from whom; `/park` waits for `answerParked`; `/stream` for pieces; `/large/N` answers N bytes.
 ///
 /// `@unchecked Sendable` holds because all of its state is used on the loop's thread.
 final class TestServer: @unchecked Sendable {
@@ -100,6 +100,7 @@ final class TestServer: @unchecked Sendable {
             if request.path == "/stream" {
                 exchange.startStream(status: 200, headers: ["Content-Type": "text/event-stream"])
             }
+        case "/who": exchange.respond(Self.text("\(request.client)"))
         case "/empty": exchange.respond(HTTPResponse(status: 204))
         case "/close":
             var answer = Self.text("last")

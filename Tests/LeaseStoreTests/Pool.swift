@@ -75,7 +75,7 @@ final class Pool: Sendable {
         let origin = try origin ?? self.origin()
         return try await store.heartbeat(
             AgentHeartbeat(
-                origin: origin, predecessor: predecessor.map { InstanceID($0) }, isFirst: first, address: "",
+                origin: origin, ancestors: predecessor.map { [InstanceID($0)] } ?? [], isFirst: first, address: "",
                 version: "test", labels: labels, units: reports))
     }
 
@@ -129,9 +129,13 @@ final class Pool: Sendable {
     }
 
     @discardableResult
-    func beat(_ number: Int64 = 1, tickets: [String] = [], coordinator: String = "c1") async throws -> BeatOutcome {
+    func beat(
+        _ number: Int64 = 1, count: Int = .max, tickets: [String] = [], coordinator: String = "c1"
+    ) async throws -> BeatOutcome {
         try await store.beat(
-            Beat(coordinator: InstanceID(coordinator), number: number, tickets: tickets.map { TicketID($0) }))
+            Beat(
+                coordinator: InstanceID(coordinator), number: number, count: count,
+                tickets: tickets.map { TicketID($0) }))
     }
 }
 

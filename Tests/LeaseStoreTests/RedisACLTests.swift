@@ -15,7 +15,7 @@ import Testing
             func beat() async throws -> HeartbeatOutcome {
                 try await agent.heartbeat(
                     AgentHeartbeat(
-                        origin: origin, predecessor: nil, isFirst: true, address: "", version: "test",
+                        origin: origin, ancestors: [], isFirst: true, address: "", version: "test",
                         labels: ["zone": "a"], units: reports))
             }
             func confirm(_ ticket: String) async throws -> LeaseID {

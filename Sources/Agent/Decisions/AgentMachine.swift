@@ -32,6 +32,8 @@ package struct AgentMachine: Equatable {
     package enum HeartbeatAnswer: Equatable, Sendable {
         case heard([AgentMessage])
         case hostInUse(InstanceID)
+        /// An agent with another journal has spoken for this host.
+        case succeedsAnother(InstanceID, highest: FencingToken)
         case staleSession
         case failed
     }
@@ -102,6 +104,11 @@ package struct AgentMachine: Equatable {
     /// Units without a device at present.
     var absent: [UnitID: AgentMemory.Unit] = [:]
     var longestTTL = Duration.zero
+    /// The longest lease of the pool.
+    let poolLongestTTL: Duration
+    /// The instances that this journal names, and those of other journals that are known to have spoken for this host,
+    /// the last first: one that Redis names and that is not among them has held what this journal does not know.
+    package internal(set) var ancestors: [InstanceID] = []
     var early: [EarlyMessage] = []
     /// What leases were before the renewals of the last event, which the journal may not take.
     var unjournaled: [UnitID: OwnLease] = [:]
@@ -119,6 +126,8 @@ package struct AgentMachine: Equatable {
     static let orderPause = Limits.beat * 2
     /// Messages kept while a session opens; what is beyond is told again by a heartbeat's answer.
     static let earlyMessages = 1024
+    /// Instances that are remembered; an older copy of Redis may name one of long ago.
+    static let ancestorsKept = 16
 
     /// - Parameters:
     ///   - lockDelay: Between a lease's end by time and the unit's next offer (design §5).
@@ -131,6 +140,11 @@ package struct AgentMachine: Equatable {
         self.lockDelay = lockDelay
         units = Units(lockDelay: lockDelay)
         self.instance = instance
+        poolLongestTTL = longestTTL
+        switch past {
+        case .firstJoin, .unknown: break
+        case .remembered(let memory), .rebooted(let memory): descend(from: [memory.instance] + memory.ancestors)
+        }
         switch past {
         case .firstJoin: break
         case .remembered(let memory):
@@ -162,7 +176,8 @@ package struct AgentMachine: Equatable {
         var restingUntil: BootInstant?
         if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, units: known.values.sorted { $0.unit < $1.unit }, longestTTL: longestTTL,
+            instance: instance, ancestors: ancestors, units: known.values.sorted { $0.unit < $1.unit },
+            longestTTL: longestTTL,
             restingUntil: restingUntil, floor: freshHighest)
     }
 
@@ -274,4 +289,6 @@ package struct AgentMachine: Equatable {
     }
 
     mutating func nextSession() { session += 1 }
+
+    mutating func descend(from ancestors: [InstanceID]) { self.ancestors = Array(ancestors.prefix(Self.ancestorsKept)) }
 }

@@ -10,13 +10,17 @@ extension AgentMachine {
             absent[id] = AgentMemory.Unit(unit: id, highest: entry.highest)
             wantsHeartbeat = true
         } else {
-            units[id]?.state = .free
+            // The whole host may rest meanwhile.
+            units[id]?.state = freshState
         }
     }
 
     /// Offers to this unit would come back as fast as they are rejected.
     mutating func rest(_ id: UnitID, at now: BootInstant) {
-        if units[id] != nil { units[id]?.state = .resting(until: now + Limits.heartbeat) }
+        guard units[id] != nil else { return }
+        var until = now + Limits.heartbeat
+        if case .resting(let end) = freshState { until = max(until, end) }
+        units[id]?.state = .resting(until: until)
     }
 
     mutating func take(_ inventory: [UnitProperties], at now: BootInstant) {

@@ -13,6 +13,12 @@ package struct JournalText {
             writer.member("version", version)
             writer.member("boot", bootID)
             writer.member("instance", memory.instance.text)
+            if !memory.ancestors.isEmpty {
+                writer.key("ancestors")
+                writer.array { writer in
+                    for ancestor in memory.ancestors { writer.string(ancestor.text) }
+                }
+            }
             writer.member("longest_ttl_us", memory.longestTTL.microseconds)
             if let until = memory.restingUntil {
                 writer.member("resting_until_us", until.sinceBoot.microseconds)
@@ -107,7 +113,9 @@ package struct JournalText {
             units.append(unit)
         }
         var memory = AgentMemory(
-            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest),
+            instance: InstanceID(instance),
+            ancestors: (root["ancestors"]?.array ?? []).compactMap { $0.string.map { InstanceID($0) } }, units: units,
+            longestTTL: .microseconds(longest),
             floor: FencingToken(root["floor"]?.integer ?? 0))
         if let value = root["resting_until_us"] {
             guard let until = value.integer else { return nil }

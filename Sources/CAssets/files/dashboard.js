@@ -405,10 +405,11 @@ function buildFleet(hosts, size) {
       fleet.cells.set(id, cell);
       units.append(cell);
     }
+    const address = host.address?.startsWith("unix:") ? "" : host.address;
     const name = make("div", { className: "host-name" },
       make("b", { title: [host.host, host.address, labels].filter(Boolean).join(", ") }, host.host),
       make("span", { className: "host-note" }),
-      make("span", { className: "extra" }, [host.address, labels, host.agent_version && `agent ${host.agent_version}`].filter(Boolean).join(" · ")));
+      make("span", { className: "extra" }, [address, labels, host.agent_version && `agent ${host.agent_version}`].filter(Boolean).join(" · ")));
     const element = make("div", { className: "host", role: "group", "aria-label": `Host ${host.host}` }, name, units);
     fleet.hosts.set(host.host, element);
     return element;

@@ -1,4 +1,3 @@
-import Agent
 import EventLoop
 import JSON
 import LeaseModel
@@ -55,7 +54,9 @@ enum RunOptions {
     static let anywhere = Option.flag(
         "anywhere", help: "Also take units of other machines: the program finds its own way there.", places: .flag)
     static let agentSocket = Option.text(
-        "agent-socket", "PATH", standard: .described("that of an agent with the usual state directory"),
+        "agent-socket", "PATH",
+        standard: .described(
+            "that of the `leasehold up` which serves, else of an agent with the usual state directory"),
         help: "Where this machine's agent is told of the program, so that it ends with the lease whatever happens.",
         places: [.flag, .variable])
     static let dryRun = Option.flag(
@@ -74,9 +75,11 @@ private struct RunCommand: Sendable {
     private let command: [String]
     private let timeout: Duration
     private let mayLeaveHost: Bool
+    private let agentSocket: String?
     private let isDry: Bool
     private let isJSON: Bool
-    private let settings: HeldProgram.Settings
+    private let grace: Duration
+    private let onLost: RunOptions.OnLost
     private let asked: JSONObject
 
     init(_ given: Given, _ surroundings: Surroundings) throws(Failure) {
@@ -89,10 +92,9 @@ private struct RunCommand: Sendable {
             throw Failure(.usage, Texts.missing("a program", "run", "leasehold run -- python train.py"))
         }
         timeout = isDry ? .zero : try given.value(LeaseOptions.timeout)
-        settings = HeldProgram.Settings(
-            agentSocket: try given.optional(RunOptions.agentSocket)
-                ?? Agent.socketPath(in: AgentOptions.stateDirectory(surroundings.environment)),
-            grace: try given.value(RunOptions.grace), onLost: try given.value(RunOptions.onLost))
+        agentSocket = try given.optional(RunOptions.agentSocket)
+        grace = try given.value(RunOptions.grace)
+        onLost = try given.value(RunOptions.onLost)
         var members = try LeaseOptions.members(given)
         mayLeaveHost = try given.isOn(RunOptions.anywhere) || members["host"] != nil || members["unit"] != nil
         if let id = try given.optional(RunOptions.id) {
@@ -121,8 +123,8 @@ private struct RunCommand: Sendable {
     func run() async throws(Failure) -> ExitCode {
         if let program = command.first, !isDry { try Self.find(program, surroundings.environment) }
         var members = asked
-        let own = Environment.hostName
-        if !mayLeaveHost, try await isHost(own) { members["host"] = .string(own) }
+        let here = try await look()
+        if !mayLeaveHost, here.isHost { members["host"] = .string(here.name) }
         let call = LockCall(members, timeout: timeout, service: service, surroundings: surroundings)
         let grant: Grant
         switch try await call.run() {
@@ -130,15 +132,23 @@ private struct RunCommand: Sendable {
         case .givenUp(let signal): return .signalled(signal)
         }
         guard !isDry else { return await showAndGiveBack(grant) }
-        if grant.host != own, !mayLeaveHost { surroundings.error.line("leasehold: " + Texts.elsewhere(grant, own)) }
+        if !here.isHere(grant.host), !mayLeaveHost {
+            surroundings.error.line("leasehold: " + Texts.elsewhere(grant, here.name))
+        }
+        let settings = HeldProgram.Settings(
+            agentSocket: agentSocket ?? here.agentSocket(of: grant.host, surroundings.environment), grace: grace,
+            onLost: onLost)
         return try await HeldProgram(
             command, grant: grant, settings: settings, service: service, surroundings: surroundings
         ).run()
     }
 
-    private func isHost(_ name: String) async throws(Failure) -> Bool {
-        let status = try await service.demand(.get, "/v1/gpu/status")
-        return status.objects("hosts").contains { $0.text("host") == name }
+    private func look() async throws(Failure) -> ThisMachine {
+        if !mayLeaveHost { return ThisMachine(status: try await service.demand(.get, "/v1/gpu/status")) }
+        guard agentSocket == nil, !isDry else { return .unknown }
+        // Without it the program runs all the same.
+        let status = try? await service.call(.get, "/v1/gpu/status")
+        return ThisMachine(status: status?.body ?? [:])
     }
 
     private func showAndGiveBack(_ grant: Grant) async -> ExitCode {

@@ -136,13 +136,14 @@ struct StatusReport {
         var table = Table([
             .init(title: "#", side: .right, least: 2), .init(title: "HOLDER", least: 10),
             .init(title: "PRIORITY", side: .right), .init(title: "WAITED", side: .right),
-            .init(title: "FOR", least: 10),
+            .init(title: "EXPECTED", side: .right), .init(title: "FOR", least: 10),
         ])
         for waiter in body.objects("waiters") {
             table.add([
                 .init(waiter.integer("position").map(String.init) ?? ""), .init(waiter.text("holder") ?? "?"),
                 .init(waiter.integer("priority").map(String.init) ?? ""),
                 .init(waiter.number("waited_ms").map { Words.span(.milliseconds($0)) } ?? ""),
+                .init(Words.expected(waiter.number("expected_wait_ms"))),
                 .init(waiter.text("selector") ?? "", .faint),
             ])
         }

@@ -36,6 +36,8 @@ enum Texts {
         "warning: others can read the token in \(visible(path)). Close it with: chmod 600 \(visible(path))"
     }
 
+    static let certificateWithoutKey = "--client-certificate and --client-key go together. Name both, or none."
+
     static func noLeaseToken(_ command: String) -> String {
         "leasehold \(command) needs a lease's token. Set LEASEHOLD_LEASE_TOKEN to what leasehold lock printed, "
             + "give it as a word, or - to read it from standard input."

@@ -57,6 +57,15 @@ struct TokenCommand {
     ) { (text) throws(WrongValue) in
         do throws(InvalidName) { return try PoolID(text) } catch { throw WrongValue() }
     }
+    private static let subject = Option<String>(
+        "subject", .one("SUBJECT"), allowed: CertificateSubject.want,
+        help:
+            "In place of a token: who shows a client certificate with this subject is the caller. See --tls-client-ca.",
+        places: .flag
+    ) { (text) throws(WrongValue) in
+        guard CertificateSubject.whyNot(text) == nil else { throw WrongValue() }
+        return text
+    }
     private static let another = Option<Bool>.flag(
         "another", help: "Give a second token to a name that has one, so that it can be exchanged in peace.",
         places: .flag)
@@ -65,9 +74,11 @@ struct TokenCommand {
 
     static let createTable = OptionTable(
         program: "leasehold token create", summary: "Makes a token and shows it once; the file gets its hash.",
-        operands: "NAME", options: [roles.entry, prefix.entry, pool.entry, another.entry, file.entry],
+        operands: "NAME", options: [roles.entry, prefix.entry, pool.entry, subject.entry, another.entry, file.entry],
         examples: [
-            "leasehold token create ci --role client --prefix ci-": "A token that locks under ids such as ci-17."
+            "leasehold token create ci --role client --prefix ci-": "A token that locks under ids such as ci-17.",
+            "leasehold token create alice --role admin --subject CN=alice,O=Acme":
+                "The holder of that certificate, without a token.",
         ],
         notes: ["The name is what leases and events record. The token goes to standard output, all else to the other."])
     static let listTable = OptionTable(
@@ -118,13 +129,20 @@ struct TokenCommand {
                 "\(createTable.program) needs --role: \(Role.words). See \(createTable.program) --help.")
         }
         let token = TokenText.draw()
+        let subject = try given.optional(subject)
         let entry = TokenEntry(
             name: name, roles: wanted.reduce(into: []) { $0.insert(Roles($1)) },
-            digest: TokenDigest(of: token.revealed), created: Timestamp.text(try EventLoop().wallClock),
+            proof: subject.map { .certificate(subject: $0) } ?? .token(TokenDigest(of: token.revealed)),
+            created: Timestamp.text(try EventLoop().wallClock),
             idPrefix: try given.optional(prefix), pool: try given.optional(pool))
         let twin: TokenFile.Twin = try given.isOn(another) ? .allowed : .refused
         try change(path, orMakeIt: true) { text throws(TokenFileError) in
             try TokenFile.adding(entry, to: text, twin: twin)
+        }
+        if let subject {
+            return tell(
+                "\(path) knows the subject \(subject) as \"\(name)\" now, \(entry.id), with the role "
+                    + "\(entry.roles.text). A running coordinator takes it up when it is reloaded.")
         }
         Console.write(token.revealed + "\n")
         tell(

@@ -90,9 +90,17 @@ struct Access: Sendable {
         of request: AccessRequest, _ permission: Permission
     ) -> Result<Caller, AccessRefusal> {
         guard let tokens else { return request.peer == .other ? .failure(.notThisMachine) : .success(.local) }
-        guard let header = request.authorization else { return .failure(.noToken) }
-        guard case .bearer(let token) = Authorization(header) else { return .failure(.malformedToken) }
-        guard let caller = tokens.caller(of: token) else { return .failure(.unknownToken) }
+        let caller: Caller
+        // A token is sent on purpose; a certificate is shown to whoever asks for one.
+        if let header = request.authorization {
+            guard case .bearer(let token) = Authorization(header) else { return .failure(.malformedToken) }
+            guard let found = tokens.caller(of: token) else { return .failure(.unknownToken) }
+            caller = found
+        } else {
+            guard case .certificate(let subject) = request.client else { return .failure(.noToken) }
+            guard let found = tokens.caller(ofSubject: subject) else { return .failure(.unknownSubject(subject)) }
+            caller = found
+        }
         if let theirs = caller.pool, theirs != pool {
             return .failure(.otherPool(caller: caller.name, theirs: theirs.text, ours: pool.text))
         }

@@ -8,6 +8,8 @@ package enum AccessLimits {
     static let tokenBytes = 512
     /// Bytes of an id prefix, which has to leave room within a holder's id. Beyond: the line is refused.
     package static let prefixBytes = 100
+    /// Bytes of a certificate's subject. Beyond: the line is refused.
+    static let subjectBytes = 1000
     /// Callers whose rates are remembered before those at rest are forgotten.
     static let accounts = 1024
 }

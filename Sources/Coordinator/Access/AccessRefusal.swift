@@ -5,6 +5,8 @@ import LeaseModel
 /// Why a request is not served. Every text that access control sends to a client stands here.
 enum AccessRefusal: Hashable, Sendable {
     case noToken, malformedToken, unknownToken
+    /// A good certificate, whose subject stands in no line of the token file.
+    case unknownSubject(String)
     /// Without tokens only this machine may call.
     case notThisMachine
     case role(caller: String, roles: Roles, needs: Role)
@@ -21,7 +23,7 @@ enum AccessRefusal: Hashable, Sendable {
 
     var status: Int {
         switch self {
-        case .noToken, .malformedToken, .unknownToken, .notThisMachine: 401
+        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine: 401
         case .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: 403
         case .tooManyRequests, .tooManyWaiting, .tooManyLeases: 429
         }
@@ -30,7 +32,7 @@ enum AccessRefusal: Hashable, Sendable {
     /// The stable word for programs. That of 401 is the original bridge's own.
     var word: String {
         switch self {
-        case .noToken, .malformedToken, .unknownToken, .notThisMachine: "Unauthorized. Invalid Token."
+        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine: "Unauthorized. Invalid Token."
         case .role, .otherPool, .foreignID: "forbidden"
         case .wrongOrigin, .crossSite: "wrong_origin"
         case .wrongHost: "wrong_host"
@@ -50,17 +52,20 @@ enum AccessRefusal: Hashable, Sendable {
             "The Authorization header is not of the form Bearer TOKEN. Send that, with one blank in between."
         case .unknownToken:
             "This token is not known here: it was mistyped, cut or revoked. Ask who runs this coordinator for another."
+        case .unknownSubject(let subject):
+            "The certificate is good, but nobody is known here by its subject \(TokenFile.quoted(subject)). Who runs this "
+                + "coordinator can add it with \"leasehold token create NAME --subject\"; or send a token."
         case .notThisMachine:
             "This coordinator has no tokens and serves its own machine alone. Who runs it can make one with "
                 + "\"leasehold token create NAME --role client\"."
         case .role(let caller, let roles, let needs):
-            "The token \"\(caller)\" has the role \(roles.text), and this call needs \(needs.rawValue). "
-                + "Use a token that has it, or ask who runs this coordinator."
+            "The caller \"\(caller)\" has the role \(roles.text), and this call needs \(needs.rawValue). "
+                + "Call as one that has it, or ask who runs this coordinator."
         case .otherPool(let caller, let theirs, let ours):
-            "The token \"\(caller)\" is for the pool \"\(theirs)\", and this coordinator serves \"\(ours)\". "
+            "The caller \"\(caller)\" is for the pool \"\(theirs)\", and this coordinator serves \"\(ours)\". "
                 + "Call one of that pool."
         case .foreignID(let caller, let prefix):
-            "The token \"\(caller)\" may lock only ids that begin with \"\(prefix)\". Send such an id."
+            "The caller \"\(caller)\" may lock only ids that begin with \"\(prefix)\". Send such an id."
         case .wrongOrigin("null"):
             "A page without an origin of its own (a local file, a sandboxed frame) may not call this coordinator. "
                 + "Serve the page from http://localhost or from an allowed origin."
@@ -74,11 +79,11 @@ enum AccessRefusal: Hashable, Sendable {
             "This coordinator is not called \(TokenFile.quoted(host)). Use localhost or its address in numbers, or "
                 + "have that name added to its settings."
         case .tooManyRequests(let retryAfter):
-            "This token calls too often. Try again in \(Self.seconds(retryAfter)) s."
+            "This caller calls too often. Try again in \(Self.seconds(retryAfter)) s."
         case .tooManyWaiting(let limit):
-            "This token has \(limit) requests waiting, which is its limit. Try again when some have been answered."
+            "This caller has \(limit) requests waiting, which is its limit. Try again when some have been answered."
         case .tooManyLeases(let limit):
-            "This token holds or waits for \(limit) leases, which is its limit. Try again when some are given back."
+            "This caller holds or waits for \(limit) leases, which is its limit. Try again when some are given back."
         }
     }
 
@@ -92,7 +97,7 @@ enum AccessRefusal: Hashable, Sendable {
         var response = HTTPResponse(status: status, json: writer.bytes)
         response.headers.add("Cache-Control", "no-store")
         switch self {
-        case .noToken, .malformedToken, .notThisMachine:
+        case .noToken, .malformedToken, .unknownSubject, .notThisMachine:
             response.headers.add("WWW-Authenticate", "Bearer realm=\"leasehold\"")
         case .unknownToken:
             response.headers.add("WWW-Authenticate", "Bearer realm=\"leasehold\", error=\"invalid_token\"")

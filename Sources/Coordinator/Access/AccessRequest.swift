@@ -30,10 +30,13 @@ struct AccessRequest: Sendable {
     var peer: Peer
     /// Whether it came through TLS.
     var isSecure: Bool
+    /// Who the connection's client has proved to be.
+    var client: ClientIdentity
 
     init(
         method: HTTPMethod, permission: Permission?, authorization: String? = nil, origin: String? = nil,
-        host: String? = "localhost", fetchSite: String? = nil, peer: Peer = .loopback, isSecure: Bool = false
+        host: String? = "localhost", fetchSite: String? = nil, peer: Peer = .loopback, isSecure: Bool = false,
+        client: ClientIdentity = .unknown
     ) {
         self.method = method
         self.permission = permission
@@ -43,13 +46,15 @@ struct AccessRequest: Sendable {
         self.fetchSite = fetchSite
         self.peer = peer
         self.isSecure = isSecure
+        self.client = client
     }
 
     init(_ request: HTTPRequest, permission: Permission?) {
         self.init(
             method: request.method, permission: permission, authorization: request.headers["Authorization"],
             origin: request.headers["Origin"], host: request.headers["Host"],
-            fetchSite: request.headers["Sec-Fetch-Site"], peer: Peer(request.peer), isSecure: request.isSecure)
+            fetchSite: request.headers["Sec-Fetch-Site"], peer: Peer(request.peer), isSecure: request.isSecure,
+            client: request.client)
         // Two of them could be read differently by a proxy in front.
         if authorization != nil, request.headers.values(of: "Authorization").count > 1 { authorization = "" }
     }

@@ -59,11 +59,19 @@ package struct TokenDigest: Hashable, Sendable {
     package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }
 
-/// One token as the coordinator knows it: whose it is and what it allows, without the token itself.
+/// One caller as the token file has it: what proves who calls, and what it allows; without the token itself.
 package struct TokenEntry: Hashable, Sendable {
+    /// What a caller shows.
+    package enum Proof: Hashable, Sendable {
+        /// The token of this digest.
+        case token(TokenDigest)
+        /// A client certificate with this subject, as RFC 2253 writes it.
+        case certificate(subject: String)
+    }
+
     package var name: String
     package var roles: Roles
-    package var digest: TokenDigest
+    package var proof: Proof
     /// When it was made, RFC 3339; for show.
     package var created: String?
     package var idPrefix: String?
@@ -73,16 +81,28 @@ package struct TokenEntry: Hashable, Sendable {
         name: String, roles: Roles, digest: TokenDigest, created: String? = nil, idPrefix: String? = nil,
         pool: PoolID? = nil
     ) {
+        self.init(
+            name: name, roles: roles, proof: .token(digest), created: created, idPrefix: idPrefix, pool: pool)
+    }
+
+    package init(
+        name: String, roles: Roles, proof: Proof, created: String? = nil, idPrefix: String? = nil, pool: PoolID? = nil
+    ) {
         self.name = name
         self.roles = roles
-        self.digest = digest
+        self.proof = proof
         self.created = created
         self.idPrefix = idPrefix
         self.pool = pool
     }
 
-    /// What tells two tokens of one name apart: the first 8 characters of the digest.
-    package var id: String { String(digest.hex.prefix(8)) }
+    /// What tells two entries of one name apart: the first 8 characters of the token's or the subject's digest.
+    package var id: String {
+        switch proof {
+        case .token(let digest): String(digest.hex.prefix(8))
+        case .certificate(let subject): String(Digest.sha256Hex(subject).prefix(8))
+        }
+    }
 
     var caller: Access.Caller { Access.Caller(name: name, roles: roles, idPrefix: idPrefix, pool: pool) }
 }

@@ -11,16 +11,19 @@ package struct TokenFile: Equatable, Sendable {
     /// The line of each entry, counted from 0.
     private var lines: [Int] = []
 
+    /// A line may have `subject=CN=alice,O=Acme%20Corp` in place of `sha256`: then a client certificate with that subject
+    /// proves who calls.
+    ///
     /// - Throws: `TokenFileError` with the number of the first line that cannot be read; a doubtful file allows nobody.
     package init(_ text: String) throws(TokenFileError) {
-        var known: [TokenDigest: Int] = [:]
+        var known: [TokenEntry.Proof: Int] = [:]
         for (number, line) in Self.lines(of: text).enumerated() {
             let words = Self.words(of: line)
             guard let first = words.first, first.first != "#" else { continue }
             let entry = try Self.entry(words, line: number + 1)
-            if let twin = known.updateValue(number + 1, forKey: entry.digest) {
+            if let twin = known.updateValue(number + 1, forKey: entry.proof) {
                 throw TokenFileError(
-                    line: number + 1, "the same token as in line \(twin). Remove one of the lines.")
+                    line: number + 1, "the same token or subject as in line \(twin). Remove one of the lines.")
             }
             guard entries.count < AccessLimits.tokens else {
                 throw TokenFileError(
@@ -45,6 +48,7 @@ package struct TokenFile: Equatable, Sendable {
     package static let heading = """
         # Tokens, one a line: NAME roles=ROLE[,ROLE] sha256=HASH [prefix=TEXT] [pool=NAME] [created=TIME]
         # "leasehold token create" adds a line and shows the token once; here stands only its hash.
+        # With subject=SUBJECT in place of sha256=HASH a client certificate proves who calls.
 
         """
 
@@ -107,7 +111,12 @@ package struct TokenFile: Equatable, Sendable {
     }
 
     static func line(of entry: TokenEntry) -> String {
-        var words = [entry.name, "roles=\(entry.roles.text)", "sha256=\(entry.digest.hex)"]
+        let proof =
+            switch entry.proof {
+            case .token(let digest): "sha256=\(digest.hex)"
+            case .certificate(let subject): "subject=\(CertificateSubject.encoded(subject))"
+            }
+        var words = [entry.name, "roles=\(entry.roles.text)", proof]
         if let prefix = entry.idPrefix { words.append("prefix=\(prefix)") }
         if let pool = entry.pool { words.append("pool=\(pool.text)") }
         if let created = entry.created { words.append("created=\(created)") }
@@ -136,20 +145,17 @@ package struct TokenFile: Equatable, Sendable {
                     line: line, "word \(position + 1) has no \"=\": want KEY=VALUE, as in roles=client.")
             }
             let key = word[..<equals]
-            guard ["roles", "sha256", "created", "prefix", "pool"].contains(key) else {
+            guard ["roles", "sha256", "subject", "created", "prefix", "pool"].contains(key) else {
                 throw TokenFileError(
                     line: line,
-                    "word \(position + 1) begins with an unknown key: want roles, sha256, created, prefix or pool.")
+                    "word \(position + 1) begins with an unknown key: want roles, sha256, subject, created, prefix or pool."
+                )
             }
             guard values[key] == nil else { throw TokenFileError(line: line, "\"\(key)\" comes twice.") }
             values[key] = word[word.utf8.index(after: equals)...]
         }
-        guard let sha256 = values["sha256"], let digest = TokenDigest(hex: sha256) else {
-            throw TokenFileError(
-                line: line,
-                "want sha256= and 64 lower-case hexadecimal digits, which \"leasehold token create\" writes.")
-        }
-        var entry = TokenEntry(name: name, roles: try roles(values["roles"], line: line), digest: digest)
+        let proof = try proof(sha256: values["sha256"], subject: values["subject"], line: line)
+        var entry = TokenEntry(name: name, roles: try roles(values["roles"], line: line), proof: proof)
         if let created = values["created"] {
             guard isTime(created) else {
                 throw TokenFileError(
@@ -169,6 +175,26 @@ package struct TokenFile: Equatable, Sendable {
             }
         }
         return entry
+    }
+
+    private static func proof(
+        sha256: Substring?, subject: Substring?, line: Int
+    ) throws(TokenFileError) -> TokenEntry.Proof {
+        guard let subject else {
+            guard let sha256, let digest = TokenDigest(hex: sha256) else {
+                throw TokenFileError(
+                    line: line,
+                    "want sha256= and 64 lower-case hexadecimal digits, which \"leasehold token create\" writes.")
+            }
+            return .token(digest)
+        }
+        guard sha256 == nil else {
+            throw TokenFileError(line: line, "\"sha256\" and \"subject\" exclude each other. Write two lines.")
+        }
+        guard let decoded = CertificateSubject.decoded(subject) else {
+            throw TokenFileError(line: line, "\"subject\": want \(CertificateSubject.want).")
+        }
+        return .certificate(subject: decoded)
     }
 
     private static func roles(_ text: Substring?, line: Int) throws(TokenFileError) -> Roles {

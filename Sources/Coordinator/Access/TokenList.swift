@@ -2,8 +2,9 @@ import EventLoop
 
 /// The tokens that a coordinator knows. An empty list knows nobody: that is not the same as having no list.
 package struct TokenList: Sendable {
-    private let callers: [Access.Caller]
-    private let digests: [TokenDigest]
+    private var callers: [Access.Caller] = []
+    private var digests: [TokenDigest] = []
+    private var subjects: [String: Access.Caller] = [:]
 
     /// - Parameters:
     ///   - file: The token file, nil where none is configured.
@@ -20,7 +21,7 @@ package struct TokenList: Sendable {
             }
             let bridge = TokenEntry(
                 name: "bridge", roles: [.client, .operator, .admin], digest: TokenDigest(of: bridgeToken))
-            guard !entries.contains(where: { $0.digest == bridge.digest }) else {
+            guard !entries.contains(where: { $0.proof == bridge.proof }) else {
                 throw TokenFileError("BRIDGE_TOKEN is in the token file too. Remove one of them.")
             }
             entries.append(bridge)
@@ -31,11 +32,20 @@ package struct TokenList: Sendable {
     }
 
     init(_ entries: [TokenEntry]) {
-        callers = entries.map(\.caller)
-        digests = entries.map(\.digest)
+        for entry in entries {
+            switch entry.proof {
+            case .token(let digest):
+                callers.append(entry.caller)
+                digests.append(digest)
+            case .certificate(let subject): subjects[subject] = entry.caller
+            }
+        }
     }
 
-    package var count: Int { digests.count }
+    package var count: Int { digests.count + subjects.count }
+
+    /// Whose certificate has this subject.
+    func caller(ofSubject subject: String) -> Access.Caller? { subjects[subject] }
 
     /// Whose token this is, found by its hash; looks at all of them, however early one fits.
     func caller(of token: Substring) -> Access.Caller? {

@@ -91,7 +91,7 @@ extension Coordinator {
         arm()
     }
 
-    func answer(_ number: CallID, _ outcome: RenewOutcome) {
+    func answer(_ number: CallID, _ outcome: RenewalOutcome) {
         guard let call = renewCalls.removeValue(forKey: number) else { return }
         call.exchange.onClientGone = nil
         let word =

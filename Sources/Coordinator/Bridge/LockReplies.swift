@@ -90,7 +90,7 @@ struct LockReplies {
     }
 }
 
-extension RenewOutcome {
+extension RenewalOutcome {
     var reply: Reply {
         switch self {
         case .renewed(let lease, let ttl, let expiresIn):

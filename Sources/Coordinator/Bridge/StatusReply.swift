@@ -134,7 +134,8 @@ struct StatusReply {
         }
     }
 
-    private func writeWaiters(to writer: inout JSONWriter) {
+    private mutating func writeWaiters(to writer: inout JSONWriter) {
+        let expected = mirror.expectedWaits(at: setting.now)
         var places: [Substring: Int] = [:]
         for waiter in waiters {
             let place = places[waiter.kind, default: 0] + 1
@@ -149,6 +150,7 @@ struct StatusReply {
                 writer.member("position", place)
                 writer.member("score", waiter.score)
                 writer.member("waited_ms", max(0, setting.now - waiter.since))
+                writer.number("expected_wait_ms", expected[waiter.ticket])
                 writer.member("coordinator", waiter.coordinator.text)
             }
         }

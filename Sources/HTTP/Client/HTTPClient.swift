@@ -11,16 +11,23 @@ package final class HTTPClient: @unchecked Sendable {
     var text = MessageText()
 
     private let trusted: String?
+    private let identity: TLSSettings?
     private var tls: TLSContext?
     private var idle: [HTTPEndpoint: [ClientConnection]] = [:]
     private var calls: [ObjectIdentifier: ClientCall] = [:]
     private var isClosed = false
 
-    /// - Parameter trusted: A PEM file of the certificates to trust in place of the system's.
-    package init(loop: EventLoop, limits: HTTPLimits = .init(), trusting trusted: String? = nil) {
+    /// - Parameters:
+    ///   - trusted: A PEM file of the certificates to trust in place of the system's.
+    ///   - identity: The certificate to show to servers that ask for one.
+    package init(
+        loop: EventLoop, limits: HTTPLimits = .init(), trusting trusted: String? = nil,
+        showing identity: TLSSettings? = nil
+    ) {
         self.loop = loop
         self.limits = limits
         self.trusted = trusted
+        self.identity = identity
     }
 
     /// Sends one request and waits for its answer, whatever its status.
@@ -108,7 +115,7 @@ package final class HTTPClient: @unchecked Sendable {
     /// Made once, when the first TLS connection needs it.
     func tlsContext() throws(HTTPError) -> TLSContext {
         if let tls { return tls }
-        let made = try TLSContext(trusting: trusted)
+        let made = try TLSContext(trusting: trusted, showing: identity)
         tls = made
         return made
     }

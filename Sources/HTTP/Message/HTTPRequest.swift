@@ -11,6 +11,8 @@ package struct HTTPRequest: Sendable {
     package var peer: String
     /// Whether it came through TLS.
     package var isSecure: Bool
+    /// Who the connection's client has proved to be.
+    package var client = ClientIdentity.unknown
 
     package init(
         method: HTTPMethod, path: String, query: [(String, String)] = [], headers: HTTPHeaders = .init(),

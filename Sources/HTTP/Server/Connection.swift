@@ -11,6 +11,9 @@ final class Connection: @unchecked Sendable {
     private let descriptor: Int32
     private let isSecure: Bool
     private let isLocal: Bool
+    /// Whether the client could show a certificate; who it is stands fixed from its first request on.
+    private var mayShowCertificate: Bool
+    private var identity = ClientIdentity.unknown
     private let parser: RequestParser
     private var machine: ConnectionMachine
     private var buffer: OpaquePointer?  // a bufferevent; freed in close, with it the descriptor and the SSL
@@ -33,6 +36,7 @@ final class Connection: @unchecked Sendable {
         self.server = server
         self.descriptor = descriptor
         isSecure = tls != nil
+        mayShowCertificate = tls?.asksForCertificates ?? false
         isLocal = peer == Listener.unixPeer
         parser = RequestParser(limits: server.limits, peer: peer, isSecure: isSecure)
         machine = ConnectionMachine(limits: server.limits, at: server.loop.now)
@@ -100,8 +104,9 @@ final class Connection: @unchecked Sendable {
         case .wantsContinue:
             machine.requestBegan(at: server.loop.now)
             if evbuffer_get_length(input) == 0 { _ = write { $0.append("HTTP/1.1 100 Continue\r\n\r\n") } }
-        case .request(let request, let form):
+        case .request(var request, let form):
             self.form = form
+            request.client = client
             machine.requestCame(keepsAlive: form.keepsAlive)
             guard !server.isShuttingDown else { return perform(.refuse(.shuttingDown)) }
             let exchange = HTTPExchange(self, server.loop)
@@ -112,6 +117,14 @@ final class Connection: @unchecked Sendable {
             if machine.stage == .answering { setPatience(.zero) }
         case .refused(let refusal): perform(.refuse(refusal))
         }
+    }
+
+    /// Who the client has proved to be. A handshake is over before the first request is read.
+    private var client: ClientIdentity {
+        guard mayShowCertificate, let buffer else { return identity }
+        mayShowCertificate = false
+        if let subject = TLSContext.subject(buffer) { identity = .certificate(subject: subject) }
+        return identity
     }
 
     private func muteIfFull() {

@@ -20,6 +20,7 @@ package final class HTTPServer: @unchecked Sendable {
     package private(set) var counts = HTTPCounts()
 
     private var listeners: [Listener] = []
+    private var certificates: [TLSSettings: ServerCertificate] = [:]
     private var connections: [Connection] = []
     private var dateLine = DateLine()
     /// Requests whose answer is not sent.
@@ -48,9 +49,7 @@ package final class HTTPServer: @unchecked Sendable {
     package func listen(host: String, port: Int, tls: TLSSettings? = nil) throws(HTTPError) -> Int {
         loop.checkIsolated()
         guard !isShuttingDown else { throw HTTPError(.cannotListen, "the server is shutting down") }
-        var context: TLSContext?
-        if let tls { context = try TLSContext(tls) }
-        let bound = try Listener.bind(self, host: host, port: port, tls: context)
+        let bound = try Listener.bind(self, host: host, port: port, tls: try tls.map(certificate))
         listeners += bound.listeners
         return bound.port
     }
@@ -60,6 +59,22 @@ package final class HTTPServer: @unchecked Sendable {
         loop.checkIsolated()
         guard !isShuttingDown else { throw HTTPError(.cannotListen, "the server is shutting down") }
         listeners.append(try Listener.bind(self, unixPath: unixPath))
+    }
+
+    private func certificate(_ settings: TLSSettings) throws(HTTPError) -> ServerCertificate {
+        if let known = certificates[settings] { return known }
+        let made = try ServerCertificate(settings)
+        certificates[settings] = made
+        return made
+    }
+
+    /// Looks whether certificates, keys or authorities have changed, and takes changed ones over for the connections to
+    /// come. On the loop's thread.
+    ///
+    /// - Returns: What has changed; a broken change is told once, and what was in use stays.
+    package func lookAtCertificates() -> [CertificateLook] {
+        loop.checkIsolated()
+        return certificates.values.compactMap { $0.look() }
     }
 
     // MARK: Shutting down

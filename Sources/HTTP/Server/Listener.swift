@@ -7,14 +7,14 @@ import Glibc
 /// `@unchecked Sendable` holds because it is used on the loop's thread alone.
 final class Listener: @unchecked Sendable {
     private let server: HTTPServer  // keeps it while it listens
-    private let tls: TLSContext?
+    private let tls: ServerCertificate?
     private let unixPath: String?
     private let listener: OpaquePointer  // an evconnlistener; freed in close, with it the descriptor
     private var pause: LoopTimer?
     private var isClosed = false
 
     private init(
-        _ server: HTTPServer, descriptor: Int32, tls: TLSContext?, unixPath: String?
+        _ server: HTTPServer, descriptor: Int32, tls: ServerCertificate?, unixPath: String?
     ) throws(HTTPError) {
         self.server = server
         self.tls = tls
@@ -39,7 +39,7 @@ final class Listener: @unchecked Sendable {
 
     /// Binds every address of `host`, all with one port.
     static func bind(
-        _ server: HTTPServer, host: String, port: Int, tls: TLSContext?
+        _ server: HTTPServer, host: String, port: Int, tls: ServerCertificate?
     ) throws(HTTPError) -> (listeners: [Listener], port: Int) {
         guard (0...65535).contains(port) else {
             throw HTTPError(.cannotListen, "\(port) is no port; take 0 to 65535")
@@ -57,7 +57,7 @@ final class Listener: @unchecked Sendable {
     }
 
     private static func bind(
-        _ server: HTTPServer, _ addresses: [SocketAddress], _ port: Int, _ tls: TLSContext?, _ host: String
+        _ server: HTTPServer, _ addresses: [SocketAddress], _ port: Int, _ tls: ServerCertificate?, _ host: String
     ) throws(HTTPError) -> (listeners: [Listener], port: Int) {
         var bound: [Int32] = []
         var port = port
@@ -139,7 +139,8 @@ final class Listener: @unchecked Sendable {
     static let unixPeer = "unix"
 
     fileprivate func accepted(_ descriptor: Int32, _ address: UnsafeMutablePointer<sockaddr>?) {
-        server.accepted(descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer, tls: tls)
+        server.accepted(
+            descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer, tls: tls?.context)
     }
 
     /// Accepting failed: where descriptors or memory have run out, trying again at once would spin.
@@ -167,7 +168,7 @@ final class Listener: @unchecked Sendable {
         for _ in 0..<server.limits.backlog {
             let taken = shim_accept(descriptor)
             guard taken >= 0 else { break }
-            server.accepted(taken, peer: "", tls: tls)
+            server.accepted(taken, peer: "", tls: tls?.context)
         }
         evconnlistener_free(listener)
         if let unixPath { unlink(unixPath) }

@@ -1,11 +1,12 @@
 -- Heartbeat: an agent registers and says what it knows of every unit; the difference is mended (design §6).
 -- The agent's word wins, except where a word about that very lease (released, cancelled, revoked) is waiting for it.
 -- uses: Keys Clock Events Mail Match Compare
--- ARGV 1 host, 2 instance, 3 session, 4 predecessor or "", 5 "1" for the first of a session, 6 address, 7 version,
+-- ARGV 1 host, 2 instance, 3 session, 4 the instances before it that its journal names, each with a space behind it, 5 "1" for the first of a session, 6 address, 7 version,
 -- 8 labels as ",name=value,", 9 presence ms, 10 number of units, then for each unit: unit, kind, vram, type, details,
 -- highest fencing, state (free, resting, confirming, held, ending), and for the last three: lease, token hash,
 -- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata
--- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"}
+-- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"} | {"succeeds-another", instance, last fencing token}:
+-- an agent with another journal has spoken for this host
 local host, instance, session, first = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 SELF = host
 local record = host_record(host)
@@ -13,7 +14,10 @@ local before, units_before = record.instance, record.units
 if before ~= '' and before ~= instance then
   if call('EXISTS', P .. 'succeeded:' .. instance) == 1 then return { 'stale-session' } end
   local presence = call('ZSCORE', P .. 'hosts', host)
-  if presence and tonumber(presence) > now_ms and before ~= ARGV[4] then return { 'host-in-use', before } end
+  if not string.find(' ' .. ARGV[4], ' ' .. before .. ' ', 1, true) then
+    if presence and tonumber(presence) > now_ms then return { 'host-in-use', before } end
+    return { 'succeeds-another', before, int(fence) }
+  end
   call('SET', P .. 'succeeded:' .. before, host, 'EX', 86400)
 elseif before == instance and tonumber(record.session) > tonumber(session) then
   return { 'stale-session' }

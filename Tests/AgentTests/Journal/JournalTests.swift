@@ -175,7 +175,7 @@ import Testing
         ending.process = LeaseProcess(group: 4711, startTicks: 99)
         ending.terms.metadata = #"{"job":"ü\n"}"#
         return AgentMemory(
-            instance: InstanceID("a1"),
+            instance: InstanceID("a1"), ancestors: [InstanceID("a0"), InstanceID("b")],
             units: [
                 AgentMemory.Unit(
                     unit: try UnitID("h1/0"), highest: FencingToken(1_764_000_000_000_001),

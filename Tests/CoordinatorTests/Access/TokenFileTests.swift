@@ -53,6 +53,23 @@ import Testing
         #expect(text.hasPrefix("line 3: ") && text.contains(complaint))
     }
 
+    @Test func `a line may name the subject of a certificate in place of a hash`() throws {
+        let subject = "CN=alice %,OU=R\\C3\\A4ume,O=Acme\\, Inc"
+        let entry = TokenEntry(name: "alice", roles: [.admin], proof: .certificate(subject: subject))
+        let text = try TokenFile.adding(entry, to: "")
+        #expect(text.contains("subject=CN=alice%20%25,OU=R\\C3\\A4ume,O=Acme\\,%20Inc"))
+        #expect(try TokenFile(text).entries == [entry])
+        for (line, complaint) in [
+            ("a roles=viewer subject=alice", "RFC2253"), ("a roles=viewer subject=CN=a%2", "RFC2253"),
+            ("a roles=viewer subject=CN=ä", "RFC2253"), ("a roles=viewer subject=", "RFC2253"),
+            ("a roles=viewer subject=CN=a sha256=\(Self.hash)", "exclude each other"),
+            ("b roles=viewer subject=CN=alice%20%25,OU=R\\C3\\A4ume,O=Acme\\,%20Inc", "the same token or subject"),
+        ] {
+            let error = #expect(throws: TokenFileError.self) { try TokenFile(text + line) }
+            #expect(error?.description.contains(complaint) == true, "\(line)")
+        }
+    }
+
     @Test func `an error does not repeat what may be a token`() throws {
         for line in [
             "lh_secretsecret", "alice lh_secretsecret", "alice roles=viewer sha256=lh_secretsecret",

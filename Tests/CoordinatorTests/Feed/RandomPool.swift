@@ -136,7 +136,7 @@ struct RandomPool {
         let tickets = asks.suffix(20).map(\.ticket).filter { _ in random.below(2) == 0 }
         let coordinator = InstanceID(random.element(["c1", "c2"]))
         note("beat \(coordinator)")
-        _ = try await store.beat(Beat(coordinator: coordinator, number: lastBeat, tickets: tickets))
+        _ = try await store.beat(Beat(coordinator: coordinator, number: lastBeat, count: .max, tickets: tickets))
     }
 
     private mutating func leave() async throws {
@@ -242,7 +242,7 @@ struct RandomPool {
         }
         let outcome = try await store.heartbeat(
             AgentHeartbeat(
-                origin: origin(agent), predecessor: predecessor.map { InstanceID("\(agent.host.text)-\($0)") },
+                origin: origin(agent), ancestors: predecessor.map { [InstanceID("\(agent.host.text)-\($0)")] } ?? [],
                 isFirst: isFirst, address: "", version: "test", labels: agent.labels, units: reports))
         note("heartbeat \(agent.host): \(outcome)")
         guard case .heard(let messages) = outcome else { return }

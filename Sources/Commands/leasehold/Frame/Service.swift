@@ -36,7 +36,9 @@ struct Service: Sendable {
         } catch {
             throw Failure(.usage, Texts.wrongURL(error.message))
         }
-        let client = HTTPClient(loop: surroundings.loop, trusting: try given.optional(ServiceOptions.certificates))
+        let client = HTTPClient(
+            loop: surroundings.loop, trusting: try given.optional(ServiceOptions.certificates),
+            showing: try ServiceOptions.callersCertificate(given))
         return Service(
             client: client, endpoint: endpoint, token: try ServiceOptions.callersToken(given, surroundings),
             pool: try given.optional(ServiceOptions.pool))

@@ -18,6 +18,12 @@ enum ServiceOptions {
     static let certificates = Option.text(
         "ca-file", "PATH", help: "A PEM file of the certificates to trust in place of the system's, for https.",
         section: section, places: [.flag, .variable])
+    static let certificate = Option.text(
+        "client-certificate", "PATH", help: "A PEM certificate to show, for https, in place of a token.",
+        section: section, places: [.flag, .variable])
+    static let key = Option.text(
+        "client-key", "PATH", help: "The key of that certificate in PEM.", section: section,
+        places: [.flag, .variable])
     static let pool = Option.text(
         "pool", "NAME",
         help: "Which pool, where the coordinator serves several. One that serves no such pool refuses the call.",
@@ -25,8 +31,20 @@ enum ServiceOptions {
     static let json = Option.flag(
         "json", help: "Print the service's answer as one JSON document.", section: section, places: .flag)
 
-    static let all = [url.entry, token.entry, tokenFile.entry, certificates.entry, pool.entry, json.entry]
+    static let all = [
+        url.entry, token.entry, tokenFile.entry, certificates.entry, certificate.entry, key.entry, pool.entry,
+        json.entry,
+    ]
     private static let section = "The service"
+
+    /// The certificate of who calls, nil where none was given.
+    static func callersCertificate(_ given: Given) throws(Failure) -> TLSSettings? {
+        switch (try given.optional(certificate), try given.optional(key)) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?): return TLSSettings(certificatePath: certificate, keyPath: key)
+        default: throw Failure(.usage, Texts.certificateWithoutKey)
+        }
+    }
 
     /// The token of who calls, nil where none was given. What is odd about its file is told on the error stream.
     static func callersToken(_ given: Given, _ surroundings: Surroundings) throws(Failure) -> Secret<String>? {

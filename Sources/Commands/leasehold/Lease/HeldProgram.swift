@@ -115,7 +115,8 @@ actor HeldProgram {
             let response = try await agent.send(
                 .post, "/v1/agent/processes", to: .unix(path: settings.agentSocket),
                 body: JSONValue.object(body).encoded(), timeout: .seconds(5))
-            guard response.status != 200, child?.isRunning == true else { return }
+            // One that has ended and is not reaped yet shows no environment any more: nobody needs to watch it.
+            guard response.status != 200, ProcessGroup.startTicks(ofProcess: process) != nil else { return }
             let message = (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
             surroundings.error.line("leasehold: " + Texts.agentRefused(message))
         } catch {

@@ -82,7 +82,11 @@ private actor Up {
 
     private func heard(_ signal: Signals.Signal) {
         switch signal {
-        case .hangUp: loop.spawn { await self.agent?.probe() }
+        case .hangUp:
+            loop.spawn {
+                await self.coordinator?.lookAtFiles()
+                await self.agent?.probe()
+            }
         case .interrupt, .terminate, .quit, .kill, .user1:
             // A second signal does not wait for clients that do not take their answers.
             if isEnding { loop.stop() } else { end(because: nil) }
@@ -195,6 +199,8 @@ private actor Up {
         // Made no earlier: where a start has failed before it, the directory has still held nothing.
         settings.isFirstJoin = try Files.makeDirectory(settings.stateDirectory)
         settings.labels = options.labels
+        // Where a `leasehold run` of this machine finds it, wherever the state lies.
+        settings.address = "unix://" + Agent.socketPath(in: settings.stateDirectory)
         settings.longestTTL = options.coordinator.longestTTL
         var search = DeviceSearchSettings(environment: environment)
         search.options = options.devices

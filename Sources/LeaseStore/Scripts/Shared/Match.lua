@@ -240,6 +240,14 @@ end
 local function mark_ended(lease, token, reason)
   call('HSET', P .. 'ended:' .. host_of(lease), lease, token .. '\31' .. reason)
 end
+-- The same of a lease that is not known here, which is not ended at its agent for all that.
+local function mark_unknown(lease, token, reason)
+  local marks = P .. 'ended:' .. host_of(lease)
+  if call('HLEN', marks) < 10000 then
+    mark_ended(lease, token, reason)
+    call('EXPIRE', marks, 900)
+  end
+end
 local function remember_gone(lease, reason, by)
   call('SET', P .. 'gone:' .. lease, reason .. '\31' .. (by or ''), 'EX', 900)
 end

@@ -1,0 +1,7 @@
+/// Who a connection's client has proved to be by the connection itself, whatever its requests say.
+package enum ClientIdentity: Hashable, Sendable {
+    case unknown
+    /// The holder of a certificate that one of the server's authorities has signed; its subject as RFC 2253 writes it, in
+    /// ASCII.
+    case certificate(subject: String)
+}
