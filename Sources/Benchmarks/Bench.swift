@@ -121,6 +121,12 @@ actor BenchSession {
             let hosts = Hosts(ground: ground)
             try await facts("Hosts", options.isQuick ? hosts.agents(10, unitsEach: 8) : hosts.agents(50, unitsEach: 8))
             try await facts("Hosts in the record only", hosts.simulated(1250, unitsEach: 8))
+        case .force:
+            let force =
+                options.isQuick
+                ? Force(ground: ground, hosts: 20, unitsEach: 8, waiting: 200)
+                : Force(ground: ground, hosts: 200, unitsEach: 8, waiting: 2000)
+            try await facts("Force-release of everything", force.run())
         case .cost:
             let (tables, plots) = try await GrantCost(ground: ground, isShort: options.isQuick).run()
             report.tables += tables

@@ -4,7 +4,7 @@ import Settings
 struct BenchOptions: Sendable {
     /// A part of the suite.
     enum Part: String, Sendable, CaseIterable {
-        case locks, ceiling, waiters, renewals, status, events, hosts, cost
+        case locks, ceiling, waiters, renewals, status, events, hosts, force, cost
 
         var what: String {
             switch self {
@@ -15,6 +15,7 @@ struct BenchOptions: Sendable {
             case .status: "status asked for by many, with many units"
             case .events: "hundreds of followers of the event stream"
             case .hosts: "many hosts: idle, and all of them after a flush"
+            case .force: "force-release-all of 200 hosts with 2,000 requests waiting at two coordinators"
             case .cost: "what a grant costs Redis as queue and fleet grow"
             }
         }

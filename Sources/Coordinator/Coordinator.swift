@@ -243,6 +243,7 @@ package actor Coordinator {
 
     /// Takes changed tokens and certificates over; what cannot be used changes nothing.
     package func lookAtFiles() {
+        for other in others { other.assumeIsolated { $0.lookAtFiles() } }
         guard stage == .running else { return }
         if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
         lookAtTokens()
