@@ -35,6 +35,7 @@ enum Completions {
         switch command.name {
         case "help": CommandTable.all.map(\.name)
         case "completions": ["bash", "zsh", "fish"]
+        case "unload": ["ollama", "comfyui", "vllm"]
         default: command.actions.compactMap { $0.program.split(separator: " ").last.map(String.init) }
         }
     }
