@@ -81,6 +81,7 @@ extension EndToEnd {
                         == "leasehold up: Another `leasehold up` runs on \(up.directory)/state, as process \(up.program.processID). "
                         + "Stop that one, or name another directory with --state.\n")
                 #expect(try await up.bridge.acquire("works").isAcquired)
+                #expect(up.program.said.hasPrefix("Leasehold "), "the banner comes first: \(up.program.said)")
                 let redis = try up.redis
                 #expect(isAlive(redis))
                 #expect(await up.program.terminate() == .exited(0))

@@ -75,7 +75,7 @@ function span(milliseconds) {
 
 const clockTime = (milliseconds) => new Date(milliseconds).toLocaleTimeString("en-GB");
 const inMilliseconds = (at) => (at > 1e11 ? at : at * SECOND);
-const memory = (megabytes) => (megabytes ? `${(megabytes / 1024).toLocaleString("en", { maximumFractionDigits: 0 })} GB` : "");
+const memory = (megabytes) => (megabytes ? `${(megabytes / 1000).toLocaleString("en", { maximumFractionDigits: 0 })} GB` : "");
 
 /** `work` once, a while after the first of several wishes. */
 function gathered(work, wait) {

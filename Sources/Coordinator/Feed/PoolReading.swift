@@ -91,7 +91,10 @@ extension Coordinator {
     /// The oldest event that the stream has kept. What was trimmed before it was read here is not told: read all again.
     func streamBegins(at first: RedisStreamID) {
         guard let lastSeen = pool.lastSeen, lastSeen < first else { return }
-        log.warning("events_missed", ["after": .text(lastSeen.text), "before": .text(first.text)])
+        // A pool that had no events yet has not missed any that anybody could know of.
+        if lastSeen > .beginning {
+            log.warning("events_missed", ["after": .text(lastSeen.text), "before": .text(first.text)])
+        }
         readPool()
     }
 
