@@ -61,10 +61,14 @@ extension AgentMachine {
         freshState = .resting(until: until)
         freshHighest = max(freshHighest, highest)
         for id in units.keys.sorted() {
-            units[id]?.highest = max(units[id]?.highest ?? highest, highest)
+            let known = units[id]?.highest ?? highest
+            units[id]?.highest = max(known, highest)
             if units[id]?.lease == nil { units[id]?.state = .resting(until: until) }
         }
-        for id in absent.keys { absent[id]?.highest = max(absent[id]?.highest ?? highest, highest) }
+        for id in absent.keys {
+            let known = absent[id]?.highest ?? highest
+            absent[id]?.highest = max(known, highest)
+        }
         actions.append(.writeJournal)
         beginSession(at: now)
     }
