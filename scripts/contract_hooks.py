@@ -1,4 +1,4 @@
-"""What scripts/contract adds to Schemathesis: calls that come back soon, and calls that meet something that is there."""
+"""What scripts/contract adds to Schemathesis: calls that come back soon, and some that meet something that is there."""
 
 import atexit
 import collections
@@ -6,7 +6,6 @@ import json
 import os
 import random
 
-import requests
 import schemathesis
 
 CHOICE = random.Random(1)
@@ -18,7 +17,7 @@ NAMED = collections.deque(maxlen=8)
 
 
 # Texts whose length the document can only bound in characters, with the bytes that they may have.
-BYTES = {"id": 200, "holder": 200, "request_id": 200, "reason": 500, "why": 500}
+BYTES = {"id": 200, "holder": 200, "request_id": 200, "affinity": 200, "reason": 500, "why": 500}
 
 
 def is_number(value):
@@ -84,25 +83,6 @@ def after_call(context, case, response):
         GRANTED.append(granted)
         if granted["request_id"] is not None and "/" not in granted["request_id"]:
             NAMED.append(granted["request_id"])
-
-
-send = requests.Session.send
-
-
-def send_and_leave(session, request, **options):
-    """Sends; of a stream of events, which does not end, it reads the beginning and goes."""
-    wanted = options.pop("stream", False)
-    response = send(session, request, stream=True, **options)
-    if response.headers.get("Content-Type", "").startswith("text/event-stream"):
-        piece = b"" if request.method == "HEAD" else response.raw.read1(1024)
-        response._content, response._content_consumed = piece, True
-        response.close()
-    elif not wanted:
-        response.content
-    return response
-
-
-requests.Session.send = send_and_leave
 
 
 @atexit.register

@@ -20,6 +20,7 @@ final class AgentProcess: Process {
     private var disk = Disk()
     /// Another state directory for the same host, which an operator may take by mistake.
     private var otherDisk = Disk(isUsed: true)
+    private var hasOtherDirectory = false
     private var boot = 1
     /// The journal cannot be written until then.
     var journalFailsUntil = Duration.zero
@@ -54,9 +55,10 @@ final class AgentProcess: Process {
         voice = Voice(store: world.store, log: .silent, host: host, instance: instance)
         world.trace { "\(self.name) starts as \(self.instance): \(Self.word(past))" }
         switch past {
-        case .firstJoin, .remembered: break
+        case .firstJoin, .remembered: if hasOtherDirectory { world.checker.hostForgot(host.text) }
         case .rebooted, .unknown: world.checker.hostForgot(host.text)
         }
+        hasOtherDirectory = false
         writeJournal()
         let link = Link(of: self, to: world.master)
         let inbox = MailBox(of: self, to: world.master)
@@ -107,7 +109,10 @@ final class AgentProcess: Process {
     }
 
     /// The next run has the host's other state directory.
-    func takeOtherDirectory() { swap(&disk, &otherDisk) }
+    func takeOtherDirectory() {
+        (disk, otherDisk) = (otherDisk, disk)
+        hasOtherDirectory = true
+    }
 
     private func past() -> AgentPast {
         defer { disk.isUsed = true }
@@ -242,10 +247,11 @@ final class AgentProcess: Process {
                 }
             case .writeJournal: if isWritten == nil { isWritten = writeJournal() }
             case .reconnect: link?.lose("the agent's word was not answered")
-            case .stopProcesses(let lease, _):
+            case .stopProcesses(let lease, _, _):
                 at(world.now + world.numbers.duration(.milliseconds(5) ... .seconds(3)), .traffic) { [self] in
                     feed(.processesGone(lease))
                 }
+            case .tellAsked: break
             case .refused(let other): leave("\(other) speaks for this host")
             case .succeeded: leave("succeeded")
             }

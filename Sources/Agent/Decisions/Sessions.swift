@@ -61,13 +61,14 @@ extension AgentMachine {
         freshState = .resting(until: until)
         freshHighest = max(freshHighest, highest)
         for id in units.keys.sorted() {
-            let known = units[id]?.highest ?? highest
-            units[id]?.highest = max(known, highest)
-            if units[id]?.lease == nil { units[id]?.state = .resting(until: until) }
+            guard var entry = units[id] else { continue }
+            entry.highest = max(entry.highest, highest)
+            if entry.lease == nil { entry.state = .resting(until: until) }
+            units[id] = entry
         }
-        for id in absent.keys {
-            let known = absent[id]?.highest ?? highest
-            absent[id]?.highest = max(known, highest)
+        for (id, var unit) in absent {
+            unit.highest = max(unit.highest, highest)
+            absent[id] = unit
         }
         actions.append(.writeJournal)
         beginSession(at: now)
