@@ -6,8 +6,10 @@ SEEDS ?= 2000
 JOBS ?= 2
 MINUTES ?= 10
 BENCH ?=
+CASES ?= 1000
+SEED ?= 1
 
-.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench bench-build instructions clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench bench-build instructions contract clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -60,6 +62,9 @@ bench: bench-build ## measure beside others, some 20 minutes (BENCH="--quick" fo
 
 instructions: bench-build ## count the instructions of fixed work against those kept
 	@scripts/instructions
+
+contract: build ## call the service as its openapi.json says and forbids, 10,000 times (CASES=20 for the short form; needs PyPI)
+	CASES=$(CASES) SEED=$(SEED) scripts/contract
 
 lint: ## check the format, in seconds
 	$(SWIFT) format lint -s -r Sources Tests examples

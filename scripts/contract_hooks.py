@@ -1,46 +1,77 @@
-"""What scripts/contract adds to Schemathesis: calls that come back soon, and calls that meet something that is there."""
+"""What scripts/contract adds to Schemathesis: calls that come back soon, and some that meet something that is there."""
 
 import atexit
 import collections
+import json
 import os
 import random
 
-import requests
 import schemathesis
 
 CHOICE = random.Random(1)
 COUNTS = collections.Counter()
 # Tokens and leases of lock calls that were granted, the latest last.
 GRANTED = collections.deque(maxlen=8)
+# What requests were called that were granted a lease.
+NAMED = collections.deque(maxlen=8)
+
+
+# Texts whose length the document can only bound in characters, with the bytes that they may have.
+BYTES = {"id": 200, "holder": 200, "request_id": 200, "affinity": 200, "reason": 500, "why": 500}
+
+
+def is_number(value):
+    """Whether JSON calls it a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def make_sound(body):
+    """Keeps to the rules that join several members or count bytes, which the document has in words."""
+    for name, limit in BYTES.items():
+        while isinstance(body.get(name), str) and len(body[name].encode()) > limit:
+            body[name] = body[name][: len(body[name]) // 2]
+    if body.get("unit") is not None:
+        for name in ("host", "kind"):
+            body.pop(name, None)
+    scopes = [name for name in ("host", "unit", "holder", "lease") if body.get(name) is not None]
+    for name in scopes[1:]:
+        del body[name]
+    if len(json.dumps(body.get("metadata"), ensure_ascii=False).encode()) > 1900:
+        del body["metadata"]
+    if body.get("pool") is not None:
+        body["pool"] = "default"
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Caps what a call may wait for, and gives some calls the name of something that exists."""
+    path = case.operation.path
+    if path == "/v1/gpu/requests/{request_id}" and NAMED and CHOICE.random() < 0.3:
+        case.path_parameters["request_id"] = CHOICE.choice(NAMED)
     body = case.body
     if not isinstance(body, dict):
         return
-    path = case.operation.path
     if path == "/v1/gpu/lock":
-        timeout = body.get("timeout", 120)
-        if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0.05 < timeout <= 3600:
+        timeout = body.get("timeout")
+        if timeout is None or is_number(timeout) and 0.05 < timeout <= 3600:
             body["timeout"] = 0.05
-        ttl = body.get("ttl", 120)
-        if isinstance(ttl, (int, float)) and not isinstance(ttl, bool) and 1 < ttl <= 600:
+        ttl = body.get("ttl")
+        if ttl is None or is_number(ttl) and 1 < ttl <= 600:
             body["ttl"] = 1
-        if "host" in body and CHOICE.random() < 0.3:
+    # A wrong case has to stay wrong.
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    make_sound(body)
+    if path == "/v1/gpu/lock":
+        if body.get("host") is not None and CHOICE.random() < 0.5:
             body["host"] = "h1"
-        for name in ("unit", "labels", "device_type", "min_vram_mb", "pool"):
-            if CHOICE.random() < 0.5:
-                body.pop(name, None)
+    elif path == "/v1/gpu/cordon" and CHOICE.random() < 0.5:
+        body["host"], body["on"] = "h1", False
     elif GRANTED and CHOICE.random() < 0.3:
         granted = CHOICE.choice(GRANTED)
         for name in ("token", "lease", "unit", "fencing_token"):
-            if name in body:
+            if body.get(name) is not None:
                 body[name] = granted[name]
-    if path == "/v1/gpu/cordon" and CHOICE.random() < 0.3:
-        body["host"] = "h1"
-        body["on"] = False
 
 
 @schemathesis.hook
@@ -48,26 +79,10 @@ def after_call(context, case, response):
     """Counts, and remembers what was granted."""
     COUNTS[case.operation.label, response.status_code] += 1
     if case.operation.path == "/v1/gpu/lock" and response.status_code == 200:
-        GRANTED.append(response.json())
-
-
-send = requests.Session.send
-
-
-def send_and_leave(session, request, **options):
-    """Sends; of a stream of events, which does not end, it reads the beginning and goes."""
-    wanted = options.pop("stream", False)
-    response = send(session, request, stream=True, **options)
-    if response.headers.get("Content-Type", "").startswith("text/event-stream"):
-        piece = b"" if request.method == "HEAD" else response.raw.read1(1024)
-        response._content, response._content_consumed = piece, True
-        response.close()
-    elif not wanted:
-        response.content
-    return response
-
-
-requests.Session.send = send_and_leave
+        granted = response.json()
+        GRANTED.append(granted)
+        if granted["request_id"] is not None and "/" not in granted["request_id"]:
+            NAMED.append(granted["request_id"])
 
 
 @atexit.register

@@ -39,8 +39,10 @@ enum BrowserHeaders {
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 
     /// The answer to OPTIONS on any path, once the request has been allowed: to a browser's preflight what it asks for.
-    static func answerToOptions(_ request: HTTPRequest, cors: String?) -> HTTPResponse {
-        var response = HTTPResponse(status: 204, headers: ["Allow": "GET, HEAD, POST, OPTIONS"])
+    ///
+    /// - Parameter allowed: The methods of what the path names; nil where it is no call.
+    static func answerToOptions(_ request: HTTPRequest, allowed: String?, cors: String?) -> HTTPResponse {
+        var response = HTTPResponse(status: 204, headers: ["Allow": allowed ?? Route.allowed(at: .get)])
         add(to: &response.headers, cors: cors)
         guard cors != nil, request.headers["Access-Control-Request-Method"] != nil else { return response }
         response.headers.add("Access-Control-Allow-Methods", "GET, POST, OPTIONS")

@@ -158,7 +158,9 @@ extension Coordinator {
 extension Members {
     /// Why an admin does it; empty where nothing is said.
     fileprivate func reason() throws(Malformed) -> String {
-        if let reason = try word("reason", limit: Limits.reasonBytes) { return reason }
-        return try word("why", limit: Limits.reasonBytes) ?? ""
+        let (reason, why) = (
+            try word("reason", limit: Limits.reasonBytes), try word("why", limit: Limits.reasonBytes)
+        )
+        return reason ?? why ?? ""
     }
 }

@@ -38,14 +38,13 @@ extension Coordinator {
         case .allowed(let judged, let origin): (caller, cors) = (judged, origin)
         }
         if request.method == .options {
-            return exchange.respond(BrowserHeaders.answerToOptions(request, cors: cors))
+            return exchange.respond(BrowserHeaders.answerToOptions(request, allowed: route?.allowed, cors: cors))
         }
         guard let route else { return exchange.respond(other(request, cors: cors)) }
         let call = BridgeCall(exchange: exchange, route: route, caller: caller, cors: cors)
         guard route.allows(request.method) else {
-            let allowed = route.method.rawValue
-            var reply = Reply.refusal(405, "method_not_allowed", Texts.methodNotAllowed(allowed))
-            reply.headers.add("Allow", allowed)
+            var reply = Reply.refusal(405, "method_not_allowed", Texts.methodNotAllowed(route.method.rawValue))
+            reply.headers.add("Allow", route.allowed)
             return respond(call, reply)
         }
         if let refusal = limits.take(caller, at: now) { return respond(call, refusal) }
@@ -66,7 +65,7 @@ extension Coordinator {
         case .requests:
             let id = String(request.path.dropFirst(call.route.path.count))
             respond(call, requestReply(id, call.caller))
-        case .status: respond(call, statusReply(request.query))
+        case .status: respond(call, try statusReply(request.query))
         case .verify: respond(call, try verifyReply(members(request)))
         case .reset: try intervene(members(request), .reset, call)
         case .forceRelease: try intervene(members(request), .forceReleaseAll, call)
@@ -96,7 +95,7 @@ extension Coordinator {
                 kind = request.path == Assets.module ? .module : .page
             } else {
                 reply = .refusal(405, "method_not_allowed", Texts.methodNotAllowed("GET"))
-                reply.headers.add("Allow", "GET")
+                reply.headers.add("Allow", Route.allowed(at: .get))
             }
         } else {
             reply = .refusal(404, "not_found", Texts.notFound(request.path))

@@ -36,7 +36,7 @@ extension Coordinator {
     }
 
     private static func kinds(_ given: [String]) throws(Malformed) -> Set<PoolEvent.Kind>? {
-        let words = given.flatMap { $0.split(separator: ",") }
+        let words = given.filter { !$0.isEmpty }.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
         guard !words.isEmpty else { return nil }
         var kinds: Set<PoolEvent.Kind> = []
         for word in words {

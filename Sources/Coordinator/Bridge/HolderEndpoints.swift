@@ -8,6 +8,12 @@ import Telemetry
 extension Coordinator {
     func unlock(_ members: Members, _ call: BridgeCall) throws(Malformed) {
         let caller = call.caller
+        // Read whole before anything is done: what is sent with a token has to be right too.
+        let holder = try members.named("id") { (text) throws(InvalidName) in try HolderID(text) }
+        let word = try members.text("kind", want: "gpu or model-load") ?? UnitKind.gpu.rawValue
+        guard let kind = UnitKind(rawValue: word) else {
+            throw Malformed("kind", got: .string(word), want: "gpu or model-load")
+        }
         if let text = try members.text("token") {
             guard let (lease, secret) = Self.parts(ofToken: text) else {
                 return respond(call, Self.notHeld(Texts.notHeldByToken))
@@ -26,13 +32,7 @@ extension Coordinator {
             }
             return
         }
-        guard let holder = try members.named("id", { (text) throws(InvalidName) in try HolderID(text) }) else {
-            throw Malformed(Texts.unlockNeeds)
-        }
-        let word = try members.text("kind", want: "gpu or model-load") ?? UnitKind.gpu.rawValue
-        guard let kind = UnitKind(rawValue: word) else {
-            throw Malformed("kind", got: .string(word), want: "gpu or model-load")
-        }
+        guard let holder else { throw Malformed(Texts.unlockNeeds) }
         let number = keep(call)
         loop.spawn { [store] in
             let reply: Reply

@@ -52,5 +52,13 @@ enum Route: String, CaseIterable, Sendable {
         return path.hasPrefix(requests.path) ? .requests : nil
     }
 
+    /// What `Allow` says (RFC 9110 §10.2.1).
+    var allowed: String { Self.allowed(at: method) }
+
+    /// The same for a path that is called with `method`.
+    static func allowed(at method: HTTPMethod) -> String {
+        method == .get ? "GET, HEAD, OPTIONS" : "\(method.rawValue), OPTIONS"
+    }
+
     func allows(_ method: HTTPMethod) -> Bool { method == self.method || (self.method == .get && method == .head) }
 }

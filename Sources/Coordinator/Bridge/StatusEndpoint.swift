@@ -5,11 +5,13 @@ import LeaseStore
 
 /// `status` and `requests/{id}`, from this coordinator's own copy.
 extension Coordinator {
-    func statusReply(_ query: [(String, String)]) -> Reply {
+    func statusReply(_ query: [(String, String)]) throws(Malformed) -> Reply {
+        let word = query.last { $0.0 == "view" }?.1 ?? "full"
+        guard word == "full" || word == "brief" else { throw Malformed(Texts.badView(word)) }
         let setting = StatusReply.Setting(
             pools: settings.pools, scope: settings.scope, version: settings.version, coordinator: instance,
             now: pool.clock(at: now), degradedReason: degradedReason, age: pool.age(at: now))
-        let view: StatusReply.View = query.contains { $0 == ("view", "brief") } ? .brief : .full
+        let view: StatusReply.View = word == "brief" ? .brief : .full
         _ = mirror.glance(settings.scope)  // kept here for the next call
         var status = StatusReply(&mirror, setting)
         return Reply(200, type: "application/json", status.body(view))

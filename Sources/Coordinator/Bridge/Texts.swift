@@ -88,6 +88,7 @@ enum Texts {
         "\"type\": got \"\(type.prefix(40))\", want types of events apart by commas: "
             + PoolEvent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
     }
+    static func badView(_ view: String) -> String { "\"view\": got \"\(view.prefix(40))\", want full or brief" }
     static func tooManySubscribers(_ limit: Int) -> String {
         "\(limit) event streams are open at this coordinator already, which is its limit. Poll the status meanwhile."
     }

@@ -209,7 +209,7 @@ import Testing
 
     @Test func `a preflight is told what the browser client needs`() {
         let response = BrowserHeaders.answerToOptions(
-            Self.options([("Access-Control-Request-Method", "POST")]), cors: "http://localhost:3000")
+            Self.options([("Access-Control-Request-Method", "POST")]), allowed: nil, cors: "http://localhost:3000")
         #expect(response.status == 204 && response.body.isEmpty)
         let headers = response.headers
         #expect(headers["Access-Control-Allow-Origin"] == "http://localhost:3000")
@@ -222,16 +222,16 @@ import Testing
 
     @Test func `a page from the internet may reach into a private network where it is allowed`() {
         let asks = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Private-Network", "true")]
-        let allowed = BrowserHeaders.answerToOptions(Self.options(asks), cors: "https://app.example.com")
+        let allowed = BrowserHeaders.answerToOptions(Self.options(asks), allowed: nil, cors: "https://app.example.com")
         #expect(allowed.headers["Access-Control-Allow-Private-Network"] == "true")
-        let refused = BrowserHeaders.answerToOptions(Self.options(asks), cors: nil)
+        let refused = BrowserHeaders.answerToOptions(Self.options(asks), allowed: nil, cors: nil)
         #expect(refused.headers["Access-Control-Allow-Private-Network"] == nil)
         #expect(refused.headers["Access-Control-Allow-Methods"] == nil)
     }
 
     @Test func `OPTIONS of a program is answered with what there is`() {
-        let response = BrowserHeaders.answerToOptions(Self.options([]), cors: nil)
-        #expect(response.headers["Allow"] == "GET, HEAD, POST, OPTIONS")
+        let response = BrowserHeaders.answerToOptions(Self.options([]), allowed: Route.lock.allowed, cors: nil)
+        #expect(response.headers["Allow"] == "POST, OPTIONS")
         #expect(!response.headers.contains { $0.name.hasPrefix("Access-Control") })
     }
 
