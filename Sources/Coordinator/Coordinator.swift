@@ -26,6 +26,7 @@ package actor Coordinator {
     var stage = Stage.idle
     var waiters: Waiters
     var renewals = Renewals()
+    var standstill = Standstill()
     var mirror: PoolMirror
     var pool = PoolReading()
     var feed = EventFeed()
@@ -315,6 +316,7 @@ package actor Coordinator {
     private func beat() {
         guard stage == .running else { return }
         beatTimer?.arm(after: Limits.beat)
+        standstill.tick(at: now)
         feed(.beatDue)
     }
 
