@@ -31,6 +31,7 @@ package actor Coordinator {
     var waiters: Waiters
     var renewals = Renewals()
     var preemptions: Preemptions
+    var standstill = Standstill()
     var mirror: PoolMirror
     var pool = PoolReading()
     var feed = EventFeed()
@@ -361,6 +362,7 @@ package actor Coordinator {
     private func beat() {
         guard stage == .running else { return }
         beatTimer?.arm(after: Limits.beat)
+        standstill.tick(at: now)
         feed(.beatDue)
         lookForHolders()
     }

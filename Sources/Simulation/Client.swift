@@ -171,7 +171,7 @@ final class Client: Process {
             releaseByOldToken(session)
             // A client that has ended meanwhile does not want it any more.
             if session.isOver { giveBack(session, attempt: 0) } else if isFirst { hold(session) }
-        case .moved, .replaced, .shuttingDown, .unknownHost, .unknownUnit, .tooManyWaiting, .nameTaken:
+        case .moved, .replaced, .shuttingDown, .ofUnknownAge, .unknownHost, .unknownUnit, .tooManyWaiting, .nameTaken:
             at(world.now + world.numbers.duration(.milliseconds(100) ... .seconds(1)), .traffic) { [self] in
                 again(session)
             }

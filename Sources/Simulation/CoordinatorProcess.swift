@@ -7,6 +7,7 @@ import RedisClient
 final class CoordinatorProcess: Process {
     private var waiters = Waiters(limit: 1000)
     private var renewals = Renewals()
+    private var standstill = Standstill()
     private(set) var link: Link?
     private(set) var inbox: MailBox?
     private(set) var instance = InstanceID("")
@@ -33,6 +34,7 @@ final class CoordinatorProcess: Process {
         world.trace { "\(self.name) starts as \(self.instance)" }
         waiters = Waiters(limit: 1000)
         renewals = Renewals()
+        standstill = Standstill()
         calls = [:]
         renewCalls = [:]
         epoch = nil
@@ -93,6 +95,7 @@ final class CoordinatorProcess: Process {
     }
 
     private func tick() {
+        standstill.tick(at: clock)
         feed(.beatDue)
         at(world.now + Limits.beat, .timer) { [self] in tick() }
     }
@@ -105,10 +108,11 @@ final class CoordinatorProcess: Process {
         lastDrawn += 1
         let session = call.session
         let secret = "\(instance.text)-s\(lastDrawn)"
-        let request = LockRequest(
+        var request = LockRequest(
             call: number, ticket: session.ticket, isResumable: session.isResumable, holder: session.holder, caller: "",
             selector: session.selector, namesItsPlace: false, priority: session.priority, ttl: session.ttl,
             timeout: session.timeout, metadata: "", secret: LeaseSecret(secret), token: TokenHash("hash-" + secret))
+        request.mayBeOld = standstill.mayBeOld(at: clock)
         call.number = number
         call.arrived = world.now
         calls[number] = call

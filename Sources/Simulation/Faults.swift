@@ -17,6 +17,7 @@ enum Fault: String, CaseIterable, Sendable {
     case agentStops = "agent-stopped"
     case agentCut = "agent-cut"
     case agentInbox = "agent-inbox-lost"
+    case agentLate = "agent-scripts-late"
     case coordinatorCrash = "coordinator-crash"
     case coordinatorLeaves = "coordinator-leaves"
     case coordinatorStops = "coordinator-stopped"
@@ -46,7 +47,13 @@ extension World {
             snapshot.copyExpiries(of: master)
             hasSnapshot = true
         case .restore: await restore()
-        case .failover: await failOver()
+        case .failover:
+            guard numbers.chance(percent: 40) else { return await failOver() }
+            // The master is slow before it is given up: offers and confirms are under way when the copy takes over.
+            for agent in agents { agent.link?.stalledThere = now + .milliseconds(2200) }
+            let moment = now + numbers.duration(.milliseconds(200) ... .milliseconds(1800))
+            broken(until: now + .milliseconds(2200))
+            timeline.add(.plan, at: moment, .tend { [self] in await failOver() })
         case .redisStands:
             master.pausedUntil = now + numbers.duration(.milliseconds(100) ... .seconds(12))
             broken(until: master.pausedUntil)
@@ -92,6 +99,10 @@ extension World {
         case .agentCut: if let link = numbers.element(of: agents).link { cut(link) }
         case .coordinatorCut: if let link = numbers.element(of: coordinators).link { cut(link) }
         case .agentInbox: if let inbox = numbers.element(of: agents).inbox { lose(inbox) }
+        case .agentLate:
+            let end = now + numbers.duration(.seconds(2) ... .seconds(20))
+            numbers.element(of: agents).link?.stick(until: end)
+            broken(until: end)
         case .coordinatorInbox: if let inbox = numbers.element(of: coordinators).inbox { lose(inbox) }
         case .coordinatorCrash:
             let coordinator = numbers.element(of: coordinators)

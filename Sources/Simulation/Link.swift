@@ -62,6 +62,8 @@ final class Link {
     /// Packets in this direction stand still until then.
     var stalledThere = Duration.zero
     var stalledBack = Duration.zero
+    /// What is sent on the present connection does not arrive before then; a new one is not concerned.
+    private var stuckUntil = Duration.zero
     private var arrivedThere = Duration.zero
     private var arrivedBack = Duration.zero
     private var waiting: [(errand: Errand, sent: Duration)] = []
@@ -82,7 +84,7 @@ final class Link {
             world.timeline.add(.traffic, at: world.now, .lost(errand))
             return
         }
-        arrivedThere = max(arrivedThere, max(world.now, stalledThere) + world.delay())
+        arrivedThere = max(arrivedThere, max(world.now, stalledThere, stuckUntil) + world.delay())
         waiting.append((errand, world.now))
         world.timeline.add(.traffic, at: arrivedThere, .script(errand))
         watch()
@@ -111,6 +113,9 @@ final class Link {
         }
     }
 
+    /// Packets of the present connection are under way for as long as this, whatever becomes of it.
+    func stick(until moment: Duration) { stuckUntil = moment }
+
     /// The connection ends. What is under way may still reach Redis.
     func lose(_ why: String) {
         guard isUp else { return }
@@ -137,6 +142,8 @@ final class Link {
                 return open(after: min(.milliseconds(100) * (1 << min(failures, 5)), .seconds(2)))
             }
             failures = 0
+            stuckUntil = .zero
+            arrivedThere = .zero
             self.master = master
             isUp = true
             world.stirred()

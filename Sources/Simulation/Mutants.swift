@@ -21,12 +21,18 @@ package struct Mutant: Sendable {
     package let what: String
     let edits: [ScriptEdit]
     let switches: Set<Switch>
+    /// The model and its mutant that refute it, where the simulation does not (docs/simulation.md).
+    let model: (name: String, mutant: String)?
 
-    init(_ name: String, _ what: String, edits: [ScriptEdit] = [], switches: Set<Switch> = []) {
+    init(
+        _ name: String, _ what: String, edits: [ScriptEdit] = [], switches: Set<Switch> = [],
+        model: (name: String, mutant: String)? = nil
+    ) {
         self.name = name
         self.what = what
         self.edits = edits
         self.switches = switches
+        self.model = model
     }
 
     package static let all: [Mutant] = [
@@ -58,7 +64,7 @@ package struct Mutant: Sendable {
             "cancel-any-token", "a grant that was not delivered is given back whatever its token is now",
             edits: [
                 ScriptEdit(script: "Cancel", find: "elseif record.token ~= token then", replace: "elseif false then")
-            ]),
+            ], model: ("tokens", "CANCELS_BY_TICKET")),
         Mutant(
             "cancel-of-others", "a coordinator gives up leases that another has taken over",
             edits: [
@@ -158,7 +164,11 @@ package struct Mutant: Sendable {
             edits: [
                 ScriptEdit(
                     script: nil, find: "local function session_trouble()",
-                    replace: "local function session_trouble()\n  if true then return nil end")
+                    replace: "local function session_trouble()\n  if true then return nil end"),
+                ScriptEdit(
+                    script: "Heartbeat",
+                    find: "elseif before == instance and tonumber(record.session) > tonumber(session) then",
+                    replace: "elseif false then"),
             ]),
         Mutant(
             "lease-lost-in-end", "the record of a lease that has ended stays",
@@ -173,13 +183,15 @@ package struct Mutant: Sendable {
                 ScriptEdit(
                     script: "Heartbeat", find: "return { 'succeeds-another', before, int(fence) }",
                     replace: "before = ''")
-            ]),
+            ], model: ("restart", "TRUSTS_AN_OLDER_JOURNAL")),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),
         Mutant("no-rest", "a host does not rest after a reboot", switches: [.blindReboot]),
         Mutant("any-boot", "deadlines of an earlier boot are taken for this one's", switches: [.anyBoot]),
         Mutant(
             "confirm-unwritten", "a lease is confirmed that the journal does not have", switches: [.unwrittenJournal]),
-        Mutant("mail-of-any-session", "an agent takes messages made for another session", switches: [.anySession]),
+        Mutant(
+            "mail-of-any-session", "an agent takes messages made for another session", switches: [.anySession],
+            model: ("failover", "MAIL_OF_ANY_SESSION")),
         Mutant(
             "counted-from-receipt",
             "a grant is counted from its receipt instead of from the heartbeat before its offer",

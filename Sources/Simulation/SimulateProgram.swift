@@ -111,6 +111,13 @@ package enum SimulateProgram {
             var settings = options.settings
             settings.mutant = mutant
             settings.stopsAtViolation = true
+            if let (model, name) = mutant.model {
+                let isRefuted = try await refutes(model, name, on: loop)
+                if !isRefuted { isWell = false }
+                let word = isRefuted ? "caught" : "NOT CAUGHT"
+                Console.write("\(column(mutant.name))\(word) by scripts/model: \(model) \(name)\n")
+                continue
+            }
             let summary = try await simulate(settings, on: loop)
             if let failure = summary.failures.first {
                 Console.write("\(column(mutant.name))caught by seed \(failure.seed): \(failure.violations[0])\n")
@@ -120,5 +127,13 @@ package enum SimulateProgram {
             }
         }
         return isWell
+    }
+
+    /// Whether the protocol's model refutes one of its mutants: `scripts/model` of the directory this runs in says so.
+    private static func refutes(_ model: String, _ mutant: String, on loop: EventLoop) async throws -> Bool {
+        var command = ChildCommand(["scripts/model", "trail", model, mutant])
+        command.diesWithParent = .terminate
+        command.errorOutput = .inherited
+        return await (try await start(command, on: loop)).finish().exit == .exited(0)
     }
 }

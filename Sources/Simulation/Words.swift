@@ -46,6 +46,7 @@ enum Words {
         case .timedOut: "timed out"
         case .forceReleased: "refused by force"
         case .shuttingDown: "shutting down"
+        case .ofUnknownAge: "of unknown age"
         case .moved: "moved"
         case .replaced: "replaced"
         case .unknownHost: "unknown host"

@@ -133,7 +133,9 @@ actor Client {
             let answer = await lock(wish, at: coordinator, left: left)
             if let held = Self.held(answer) { return held }
             // What has no name cannot be asked for again: a lease that nobody heard of runs out.
-            let mayRepeat = answer.status == 0 ? wish.request != nil : answer.body["error"]?.string == "shutting_down"
+            let mayRepeat =
+                answer.status == 0
+                ? wish.request != nil : ["shutting_down", "unavailable"].contains(answer.body["error"]?.string)
             guard mayRepeat, !isStopping else { return nil }
             await caller.loop.sleep(for: .milliseconds(50 + random.below(300)))
             coordinator = random.below(caller.coordinators.count)

@@ -12,13 +12,15 @@ extension Coordinator {
         if let refusal = refusal(toLock: command, caller) { return respond(call, refusal) }
         lastNumber += 1
         let drawn = Self.draw()
-        let request = LockRequest(
+        var asked = LockRequest(
             call: CallID(lastNumber), ticket: Self.ticket(of: command.requestID, caller),
             isResumable: command.requestID != nil, holder: command.holder, caller: caller.name,
             selector: command.selector, namesItsPlace: command.namesItsPlace, priority: command.priority,
             ttl: command.ttl, timeout: command.timeout, metadata: command.metadata, secret: drawn.secret,
             token: drawn.hash, affinity: command.affinity, grace: command.grace, preempts: command.preempts,
             by: caller.by)
+        asked.mayBeOld = standstill.mayBeOld(at: now)
+        let request = asked
         let terms = LockReplies.Call(
             holder: command.holder, kind: command.selector.kind, requestID: command.requestID,
             priority: command.priority, place: command.selector.scope)

@@ -57,6 +57,12 @@ struct LockReplies {
                 writer.member("error", "shutting_down")
                 writer.member("msg", Texts.shuttingDown)
             }
+        case .ofUnknownAge:
+            Reply(503, retryAfter: 1) { writer in
+                writer.member("status", "unavailable")
+                writer.member("error", "unavailable")
+                writer.member("msg", Texts.ofUnknownAge)
+            }
         case .moved: .refusal(409, "moved", Texts.moved)
         case .replaced: .refusal(409, "replaced", Texts.replaced)
         case .unknownHost: .refusal(404, "unknown_host", Texts.unknownHost(hostName(of: call)))

@@ -14,6 +14,8 @@ enum Texts {
 
     static let shuttingDown =
         "This coordinator is shutting down. Nothing was granted; ask another one, or this one again in a few seconds."
+    static let ofUnknownAge =
+        "This coordinator stood still and cannot tell how old this call is. Nothing was granted; ask again with the same request_id."
     static let moved =
         "Another coordinator has taken this request up for its client: the call there gets the answer."
     static let replaced = "A later call with the same request_id has taken this one's place: that call gets the answer."

@@ -58,6 +58,9 @@ package struct LockRequest: Hashable, Sendable {
     /// What the unit should still be warm for; empty where that is all the same.
     package var affinity: String
 
+    /// It may have lain unread for long (`Standstill`).
+    package var mayBeOld = false
+
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
@@ -96,6 +99,8 @@ package enum LockOutcome: Hashable, Sendable {
     case timedOut(waited: Duration, isDegraded: Bool)
     case forceReleased(by: String, why: String)
     case shuttingDown
+    /// This coordinator stood still: the call may have been given up long ago, and its client be served elsewhere.
+    case ofUnknownAge
     /// Another coordinator has taken the ticket up for its client.
     case moved
     /// A later call with the same `request_id` has taken this one's place.

@@ -146,6 +146,11 @@ package struct Waiters {
             actions.append(.answer(request.call, .shuttingDown))
             return
         }
+        // It could take the request over from a newer call of its client's, and the token from its holder.
+        if request.isResumable, request.mayBeOld {
+            actions.append(.answer(request.call, .ofUnknownAge))
+            return
+        }
         let giveUpAt = now + (request.timeout == .zero ? Limits.offerWindow : request.timeout)
         if var waiter = waiters[request.ticket] {
             guard waiter.request.isSameWish(as: request) else {

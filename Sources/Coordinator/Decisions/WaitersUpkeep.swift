@@ -187,7 +187,7 @@ extension Waiters {
         switch outcome {
         case .timedOut: giveUp(waiter, .timeout)
         case .moved, .forceReleased, .unknownHost, .unknownUnit, .nameTaken: forget(ticket)
-        case .acquired, .shuttingDown, .replaced, .tooManyWaiting:
+        case .acquired, .shuttingDown, .ofUnknownAge, .replaced, .tooManyWaiting:
             preconditionFailure("this outcome does not end a ticket")
         }
     }

@@ -53,6 +53,7 @@ extension Coordinator {
             case .timedOut: registry.count(Catalogue.timeouts, name)
             case .forceReleased: registry.count(Catalogue.refusals, "forced")
             case .shuttingDown: registry.count(Catalogue.refusals, "shutting_down")
+            case .ofUnknownAge: registry.count(Catalogue.refusals, "unknown_age")
             case .moved, .replaced: registry.count(Catalogue.refusals, "replaced")
             case .unknownHost, .unknownUnit: registry.count(Catalogue.refusals, "unknown_place")
             case .nameTaken: registry.count(Catalogue.refusals, "name_taken")

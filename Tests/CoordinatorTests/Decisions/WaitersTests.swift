@@ -259,6 +259,30 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(told.answers.count == 1)
     }
 
+    @Test func `a resumable call that may be old is not started`() throws {
+        var waiters = connected()
+        var late = try request(1, ticket: "r-1", resumable: true)
+        late.mayBeOld = true
+        #expect(waiters.handle(.lockRequested(late), at: at(1)) == [.answer(CallID(1), .ofUnknownAge)])
+        // One without a request_id takes nothing over.
+        var plain = try request(2)
+        plain.mayBeOld = true
+        #expect(waiters.handle(.lockRequested(plain), at: at(1)).asks.count == 1)
+    }
+
+    @Test func `calls may be old where no heartbeat was due for long, and for a moment after`() {
+        var standstill = Standstill()
+        #expect(!standstill.mayBeOld(at: at(100)))
+        standstill.tick(at: at(100))
+        #expect(!standstill.mayBeOld(at: at(102)))
+        #expect(standstill.mayBeOld(at: at(102.1)))
+        standstill.tick(at: at(102.2))
+        #expect(standstill.mayBeOld(at: at(102.6)))
+        #expect(!standstill.mayBeOld(at: at(102.7)))
+        standstill.tick(at: at(102.7))
+        #expect(!standstill.mayBeOld(at: at(102.7)))
+    }
+
     @Test func `a ticket that Redis has and this coordinator does not is given up`() throws {
         var waiters = try queued(request(1))
         #expect(waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
