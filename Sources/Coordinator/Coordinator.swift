@@ -35,6 +35,7 @@ package actor Coordinator {
     var adminCalls: [UInt64: AdminCall] = [:]
     var lastNumber: UInt64 = 0
     var access: Access
+    var userNames = UserNames()
     var limits: RateLimits
     private var tokenBytes: [UInt8]?
     private var fileTimer: LoopTimer?
@@ -134,7 +135,7 @@ package actor Coordinator {
                     let name = host == "*" ? "localhost" : host.contains(":") ? "[\(host)]" : host
                     urls.append("\(settings.tls == nil ? "http" : "https")://\(name):\(bound)")
                 case .unix(let path):
-                    try server.listen(unixPath: path)
+                    try server.listen(unixPath: path, openTo: settings.socketRoles == nil ? .owner : .everybody)
                     urls.append("unix://\(path)")
                 }
             } catch {
@@ -192,9 +193,14 @@ package actor Coordinator {
             throw .tokens(settings.tokensPath ?? "BRIDGE_TOKEN", why: "\(error)")
         }
         let addresses = settings.listen.map(\.description)
-        if let why = Access.refusalToListen(on: addresses, tokens: tokens) { throw .open(why) }
+        if let why = Access.refusalToListen(
+            on: addresses, tokens: tokens, socketRoles: settings.socketRoles)
+        {
+            throw .open(why)
+        }
         return Access(
-            tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool)
+            tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool,
+            socketRoles: settings.socketRoles)
     }
 
     /// Takes changed tokens and certificates over; what cannot be used changes nothing.

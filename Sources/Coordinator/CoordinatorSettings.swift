@@ -8,7 +8,7 @@ package struct CoordinatorSettings: Sendable {
     package enum Listen: Hashable, Sendable {
         /// Port 0 takes a free one; `*` is every address.
         case tcp(host: String, port: Int)
-        /// A socket that only its owner may open.
+        /// A socket that only its owner may open, or everybody where there are `socketRoles`.
         case unix(path: String)
     }
 
@@ -30,6 +30,8 @@ package struct CoordinatorSettings: Sendable {
     package var tokensPath: String?
     /// The original bridge's one shared token.
     package var bridgeToken: String?
+    /// What users of this machine may do on the unix sockets; nil makes these sockets their owner's alone.
+    package var socketRoles: SocketRoles?
     package var origins = OriginRules.standard
     /// Names that this coordinator is called by beside its addresses.
     package var hosts: [String] = []
