@@ -35,6 +35,8 @@ package actor Coordinator {
     var adminCalls: [UInt64: AdminCall] = [:]
     var lastNumber: UInt64 = 0
     var access: Access
+    /// The audit file; nil where none is kept.
+    var trail: AuditTrail?
     var userNames = UserNames()
     var limits: RateLimits
     private var tokenBytes: [UInt8]?
@@ -102,10 +104,15 @@ package actor Coordinator {
     package func start() throws(CoordinatorError) {
         precondition(stage == .idle, "a coordinator is started once")
         access = try readAccess()
+        if let path = settings.auditPath {
+            do throws(AuditError) { trail = try AuditTrail(path: path) } catch { throw .audit(error.description) }
+        }
         try listen()
         stage = .running
         fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
-        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
+        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
+            fileTimer?.arm(after: Self.fileInterval)
+        }
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
@@ -167,6 +174,7 @@ package actor Coordinator {
         stage = .stopped
         for timer in [wakeTimer, beatTimer, commentTimer, fileTimer] { timer?.disarm() }
         await reader?.close()
+        trail = nil
         await subscription.close()
         await client.close()
         log.info("coordinator_stopped")
@@ -206,8 +214,11 @@ package actor Coordinator {
     /// Takes changed tokens and certificates over; what cannot be used changes nothing.
     package func lookAtFiles() {
         guard stage == .running else { return }
-        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
+        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
+            fileTimer?.arm(after: Self.fileInterval)
+        }
         lookAtTokens()
+        audit { (trail) throws(LoopError) in try trail.reopen(time: wallTime) }
         for look in server?.lookAtCertificates() ?? [] {
             switch look {
             case .taken(let path): log.info("certificate_read", ["path": .text(path)])
@@ -304,6 +315,7 @@ package actor Coordinator {
             return
         }
         pool.isFollowed = true
+        audit { (trail) throws(LoopError) in trail.fallBehind() }
         // What was trimmed while nobody read is not told: read all again.
         if pool.wasFollowed { readPool() }
         pool.wasFollowed = true
@@ -441,9 +453,11 @@ package actor Coordinator {
         epoch = outcome.epoch
         if isNew {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
+            audit { (trail) throws(LoopError) in trail.fallBehind() }
             readPool()
         }
         streamBegins(at: EventID(outcome.firstEvent))
+        compareAudit(epoch: outcome.epoch)
         feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
 

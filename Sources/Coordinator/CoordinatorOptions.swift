@@ -76,6 +76,12 @@ package struct CoordinatorOptions: Sendable {
         guard let grant = SocketRoles.Grant(parsing: text) else { throw WrongValue() }
         return grant
     }
+    package static let audit = Option.text(
+        "audit-file", "PATH",
+        help:
+            "Write every change of the pool here, one JSON line each, chained by hashes; \"leasehold audit\" verifies it. "
+            + "A file of this coordinator's own. It grows: move it away from time to time, then it begins a new one.",
+        section: "Safety")
     static let origins = Option.list(
         "allow-origin", "ORIGIN",
         help: "Pages of this origin may call: https://app.example.com, http://app.example.com:* "
@@ -105,7 +111,7 @@ package struct CoordinatorOptions: Sendable {
 
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
-        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, tokens.entry, socketRoles.entry,
+        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, tokens.entry, socketRoles.entry, audit.entry,
         certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
         callerWaiting.entry,
         callerLeases.entry,
@@ -144,6 +150,7 @@ extension CoordinatorSettings {
         waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
         tokensPath = try given.optional(CoordinatorOptions.tokens)
         bridgeToken = environment["BRIDGE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+        auditPath = try given.optional(CoordinatorOptions.audit)
         let grants = try given.list(CoordinatorOptions.socketRoles)
         if !grants.isEmpty { socketRoles = SocketRoles(grants) }
         let listed = try given.list(CoordinatorOptions.origins)

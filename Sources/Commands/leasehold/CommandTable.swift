@@ -5,7 +5,7 @@ enum CommandTable {
     static let all: [Command] = [
         .up, .token, .redisACL, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon,
         .uncordon,
-        .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
+        .events, .audit, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
     ]
 
     static func command(named name: String) -> Command? { all.first { $0.name == name } }

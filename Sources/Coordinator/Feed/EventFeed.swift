@@ -101,6 +101,11 @@ struct EventFeed {
     private static let numbers: Set<String> = ["priority", "ttl", "expires", "score"]
 
     private static func text(of event: PoolEvent) -> [UInt8] {
+        Array("id: \(event.id)\ndata: ".utf8) + document(of: event) + [0x0A, 0x0A]
+    }
+
+    /// An event as one JSON object, its fields in the stream's order.
+    static func document(of event: PoolEvent) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("id", event.id)
@@ -118,12 +123,12 @@ struct EventFeed {
                 }
             }
         }
-        return Array("id: \(event.id)\ndata: ".utf8) + writer.bytes + [0x0A, 0x0A]
+        return writer.bytes
     }
 }
 
 /// The id of an entry of a stream, in its order.
-struct EventID: Comparable, Sendable {
+struct EventID: Comparable, Hashable, Sendable {
     let milliseconds: UInt64
     let sequence: UInt64
 
@@ -151,6 +156,13 @@ struct EventID: Comparable, Sendable {
     }
 
     var text: String { "\(milliseconds)-\(sequence)" }
+
+    /// The greatest id below this one.
+    var before: EventID {
+        if sequence > 0 { return EventID(milliseconds: milliseconds, sequence: sequence - 1) }
+        return milliseconds > 0
+            ? EventID(milliseconds: milliseconds - 1, sequence: .max) : EventID(milliseconds: 0, sequence: 0)
+    }
 
     static func < (a: EventID, b: EventID) -> Bool {
         (a.milliseconds, a.sequence) < (b.milliseconds, b.sequence)
