@@ -26,6 +26,9 @@ package struct Voice: Sendable {
             switch try await store.heartbeat(heartbeat) {
             case .heard(let messages): return .heartbeatAnswered(session: session, .heard(messages))
             case .hostInUse(let other): return .heartbeatAnswered(session: session, .hostInUse(other))
+            case .succeedsAnother(let other, let highest):
+                log.warning("journal_of_another", ["instance": .text(other.text)])
+                return .heartbeatAnswered(session: session, .succeedsAnother(other, highest: highest))
             case .staleSession: return .heartbeatAnswered(session: session, .staleSession)
             }
         } catch {
@@ -39,6 +42,7 @@ package struct Voice: Sendable {
         switch word {
         case .confirm(let lease): return await confirm(lease, origin)
         case .end(let lease, let reason): return await end(lease, reason, origin)
+        case .insist(let lease, let ticket, let by): return await insist(lease, ticket, by, origin)
         case .reject(let lease, let highest, let why):
             log.info("offer_rejected", ["lease": .text(lease.text), "why": .text(why)])
             do throws(StoreError) {
@@ -95,6 +99,27 @@ package struct Voice: Sendable {
         } catch {
             return failed(error, "end", origin.session)
         }
+    }
+
+    private func insist(
+        _ lease: LeaseID, _ ticket: TicketID, _ by: String, _ origin: AgentOrigin
+    ) async -> AgentMachine.Event {
+        let answer: AgentMachine.InsistAnswer
+        do throws(StoreError) {
+            switch try await store.insist(origin, lease, for: ticket, by: by) {
+            case .ending:
+                log.info("lease_preempted", ["lease": .text(lease.text), "by": .text(by)])
+                answer = .ending
+            case .spared: answer = .spared
+            case .unknownLease: answer = .unknownLease
+            case .unknownHost: answer = .unknownHost
+            case .staleSession: answer = .staleSession
+            }
+        } catch {
+            notice(error, "insist")
+            answer = .failed
+        }
+        return .insistAnswered(session: origin.session, lease, ticket, answer)
     }
 
     private func told(_ outcome: WordOutcome, _ session: Int64) -> AgentMachine.Event {

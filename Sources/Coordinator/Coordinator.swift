@@ -26,6 +26,7 @@ package actor Coordinator {
     var stage = Stage.idle
     var waiters: Waiters
     var renewals = Renewals()
+    var preemptions: Preemptions
     var mirror: PoolMirror
     var pool = PoolReading()
     var feed = EventFeed()
@@ -77,6 +78,7 @@ package actor Coordinator {
         access = Access(tokens: nil)
         limits = RateLimits(settings.callerLimits)
         waiters = Waiters(limit: settings.waitingLimit)
+        preemptions = Preemptions(policy: settings.preemption)
         mirror = PoolMirror(aging: settings.aging)
         subscription = RedisSubscription(
             loop: loop, endpoint: redis, name: "leasehold-coordinator-inbox", log: log,
@@ -182,6 +184,9 @@ package actor Coordinator {
 
     /// Whether Redis is connected and the copy of the pool current.
     package var isReady: Bool { stage == .running && isUp && pool.isRead && pool.isFollowed }
+
+    /// Whether the copy of the pool has a host, and shows it as present.
+    package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
 
     var isUp: Bool { isClientUp && isInboxUp }
 
@@ -334,6 +339,7 @@ package actor Coordinator {
         guard stage == .running else { return }
         beatTimer?.arm(after: Limits.beat)
         feed(.beatDue)
+        lookForHolders()
     }
 
     private func comment() {
@@ -361,7 +367,7 @@ package actor Coordinator {
 
     func arm() {
         guard stage == .running else { return }
-        let wakeAt = [waiters.wakeAt, renewals.wakeAt].compactMap { $0 }.min()
+        let wakeAt = BootInstant.earlier(waiters.wakeAt, renewals.wakeAt)
         guard wakeAt != armedFor else { return }
         armedFor = wakeAt
         if let wakeAt { wakeTimer?.arm(after: max(.zero, wakeAt - now)) } else { wakeTimer?.disarm() }
@@ -374,9 +380,12 @@ package actor Coordinator {
             case .ask(let reference, let request, let age): ask(reference, request, age)
             case .drawToken(let ticket): drawn.append(.tokenDrawn(ticket, Self.draw()))
             case .answerAgain(let ticket, let hash, let nonce): answerAgain(ticket, hash, nonce)
-            case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .cancel(let ticket, let token, let cause):
+                cancel(ticket, token, cause)
+                preemptionOver(ticket)
+            case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let call, let outcome): answer(call, outcome)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return drawn
@@ -406,6 +415,13 @@ package actor Coordinator {
 
     private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
         if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
+        if request.preempts {
+            switch answer {
+            case .queued: preemptionWanted(request, isQueued: true)
+            case .offered: preemptionWanted(request, isQueued: false)
+            case .held, .refused, .moved, .unknownHost, .unknownUnit, .nameTaken, .failed: break
+            }
+        }
         feed(.askAnswered(reference, answer))
     }
 
@@ -434,8 +450,19 @@ package actor Coordinator {
         }
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+    private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        loop.spawn { [store, instance, log] in
+            do throws(StoreError) {
+                _ = try await store.cancel(ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+            } catch {
+                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+                await self.feed(.giveBackFailed(lease, ticket, token))
+            }
+        }
+    }
+
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         loop.spawn { [store] in
             let outcome: BeatOutcome?
             do throws(StoreError) {
@@ -456,7 +483,7 @@ package actor Coordinator {
             audit { (trail) throws(LoopError) in trail.fallBehind() }
             readPool()
         }
-        streamBegins(at: EventID(outcome.firstEvent))
+        streamBegins(at: RedisStreamID(outcome.firstEvent))
         compareAudit(epoch: outcome.epoch)
         feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
@@ -476,12 +503,8 @@ package actor Coordinator {
         loop.spawn { [store, instance, log] in
             let answer: RenewAnswer
             do throws(StoreError) {
-                switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
-                case .asked: answer = .asked
-                case .gone(let reason, let by): answer = .gone(reason, by: by)
-                case .wrongToken: answer = .wrongToken
-                case .unheard: answer = .unheard
-                }
+                answer = RenewAnswer(
+                    try await store.renew(lease, token: token, nonce: nonce, coordinator: instance))
             } catch {
                 log.warning("renew_failed", ["lease": .text(lease.text), "error": .text(error.message)])
                 answer = .failed

@@ -14,7 +14,7 @@ extension Ask {
         self.init(
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
-            metadata: request.metadata, resume: resume)
+            metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace)
     }
 }
 
@@ -37,6 +37,7 @@ extension AgainAnswer {
     package init(_ outcome: AnswerAgainOutcome) {
         switch outcome {
         case .asked(let lease, _): self = .asked(lease)
+        case .givenUp(let score): self = .givenUp(score: score)
         case .notYours: self = .notYours
         case .unknown: self = .unknown
         }
@@ -46,7 +47,19 @@ extension AgainAnswer {
 extension BeatAnswer {
     package init(_ outcome: BeatOutcome, isNewEpoch: Bool) {
         self.init(
-            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), isNewEpoch: isNewEpoch)
+            unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), more: outcome.more,
+            isNewEpoch: isNewEpoch)
+    }
+}
+
+extension RenewAnswer {
+    package init(_ outcome: RenewOutcome) {
+        switch outcome {
+        case .asked: self = .asked
+        case .gone(let reason, let by): self = .gone(reason, by: by)
+        case .wrongToken: self = .wrongToken
+        case .unheard: self = .unheard
+        }
     }
 }
 
@@ -57,6 +70,7 @@ extension CancelReason {
         case .timeout: self = .timeout
         case .undelivered: self = .undelivered
         case .shutdown: self = .shutdown
+        case .forgotten: self = .forgotten
         }
     }
 }

@@ -10,6 +10,10 @@ public struct PoolStatus: Sendable {
         public var isPresent: Bool
         /// Whether its units are offered to nobody.
         public var isCordoned: Bool
+        /// Whether its holders may finish and nobody new is let in.
+        public var isDraining: Bool
+        /// How long until what is still held there is revoked; nil where its holders have all the time.
+        public var drainEndsIn: Duration?
         /// What its agent was given to say of it.
         public var labels: [String: String]
     }
@@ -142,6 +146,8 @@ extension PoolStatus.Host {
         id = host
         isPresent = body["present"]?.bool ?? false
         isCordoned = body["cordoned"]?.bool ?? false
+        isDraining = body["draining"]?.bool ?? false
+        drainEndsIn = body["drain_ends_in"]?.number.map { .seconds($0) }
         labels = [:]
         for (name, value) in body["labels"]?.object ?? [:] { labels[name] = value.string }
     }

@@ -14,16 +14,30 @@ package enum Limits {
     package static let labels = 16
     /// Priorities reach from 0 (first) to this. Beyond: 400.
     package static let lowestPriority = 100
+    /// The longest `affinity` in bytes.
+    package static let affinityBytes = 200
     /// The shortest lease (design §5: slack is a quarter of it).
     package static let shortestTTL = Duration.milliseconds(100)
     /// The longest lease of a pool (design §7, `max_ttl`).
     package static let longestTTL = Duration.seconds(600)
     /// A lease's time where the request names none: the original bridge's clients never renew (design §7).
     package static let standardTTL = Duration.seconds(120)
+    /// What a lease's processes have between SIGTERM and SIGKILL where the request says nothing.
+    package static let standardGrace = Duration.seconds(30)
+    /// The longest grace that may be asked for: a unit is nobody's for as long. Beyond: 400.
+    package static let longestGrace = Duration.seconds(600)
+    /// Between SIGTERM and SIGKILL, at most, once a lease's grace has passed in being asked.
+    package static let preemptedGrace = Duration.seconds(5)
+    /// How much worse a lease's priority is than that of a request that may preempt it.
+    package static let preemptDistance = 10
+    /// How long a lease is left alone, so that units do not go back and forth.
+    package static let minRun = Duration.seconds(10)
     /// How long a lock call waits where it names no timeout (design §7).
     package static let standardTimeout = Duration.seconds(120)
     /// The longest wait of a lock call. Refusals by force are remembered for as long (design §6).
     package static let longestTimeout = Duration.seconds(3600)
+    /// The longest time that a drain gives to holders; one without a deadline has no end.
+    package static let longestDrain = Duration.seconds(7 * 86400)
     /// An offer that is not confirmed lapses after this (design §4.2).
     package static let offerWindow = Duration.seconds(2)
     /// An agent's heartbeat (design §6).

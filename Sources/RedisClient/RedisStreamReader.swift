@@ -33,7 +33,7 @@ package final class RedisStreamReader: @unchecked Sendable {
 
     private enum Position: Equatable {
         case end
-        case after(StreamID)
+        case after(RedisStreamID)
     }
 
     private static let blockMilliseconds: Int64 = 1000
@@ -67,7 +67,7 @@ package final class RedisStreamReader: @unchecked Sendable {
         onStateChange: @escaping @Sendable (RedisState) -> Void = { _ in }
     ) {
         loop.checkIsolated()
-        position = id == "$" ? .end : .after(StreamID(parsing: id) ?? .beginning)
+        position = id == "$" ? .end : .after(RedisStreamID(parsing: id) ?? .beginning)
         self.onEntries = onEntries
         connector.onReady = { [weak self] link in self?.findEnd(link) }
         connector.onStateChange = onStateChange
@@ -89,7 +89,7 @@ package final class RedisStreamReader: @unchecked Sendable {
     /// The id up to which all is read. On the loop's thread; nil before `$` has been resolved.
     package var lastID: String? {
         loop.checkIsolated()
-        if case .after(let id) = position { return id.description }
+        if case .after(let id) = position { return id.text }
         return nil
     }
 
@@ -97,7 +97,7 @@ package final class RedisStreamReader: @unchecked Sendable {
     private func findEnd(_ link: RedisLink) {
         ask(link, ["XREVRANGE", .text(stream), "+", "-", "COUNT", 1], settings.deadline) { reader, reply in
             guard let last = Self.entries(reply) else { return false }
-            let end = last.first.flatMap { StreamID(parsing: $0.id) } ?? .beginning
+            let end = last.first.flatMap { RedisStreamID(parsing: $0.id) } ?? .beginning
             switch reader.position {
             case .end: reader.position = .after(end)
             case .after(let known) where end < known: reader.position = .after(.beginning)
@@ -112,7 +112,7 @@ package final class RedisStreamReader: @unchecked Sendable {
         guard case .after(let id) = position else { return findEnd(link) }
         let command: [RedisArgument] = [
             "XREAD", "COUNT", .integer(Self.entriesARead), "BLOCK", .integer(Self.blockMilliseconds),
-            "STREAMS", .text(stream), .text(id.description),
+            "STREAMS", .text(stream), .text(id.text),
         ]
         ask(link, command, .milliseconds(Self.blockMilliseconds) + settings.deadline) { reader, reply in
             if reply.isNull {
@@ -120,7 +120,7 @@ package final class RedisStreamReader: @unchecked Sendable {
                 return true
             }
             guard let streams = reply.array, let pair = streams.first?.array, pair.count == 2,
-                let entries = Self.entries(pair[1]), let last = entries.last.flatMap({ StreamID(parsing: $0.id) })
+                let entries = Self.entries(pair[1]), let last = entries.last.flatMap({ RedisStreamID(parsing: $0.id) })
             else { return false }
             reader.position = .after(last)
             reader.onEntries?(entries)
@@ -175,30 +175,4 @@ package final class RedisStreamReader: @unchecked Sendable {
         }
         return entries
     }
-}
-
-/// The two numbers of an entry's id, in their order.
-struct StreamID: Comparable, CustomStringConvertible {
-    let milliseconds: UInt64
-    let sequence: UInt64
-
-    static let beginning = StreamID(milliseconds: 0, sequence: 0)
-
-    private init(milliseconds: UInt64, sequence: UInt64) {
-        self.milliseconds = milliseconds
-        self.sequence = sequence
-    }
-
-    init?(parsing text: String) {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let milliseconds = UInt64(parts[0]) else { return nil }
-        guard let sequence = parts.count == 2 ? UInt64(parts[1]) : 0 else { return nil }
-        self.init(milliseconds: milliseconds, sequence: sequence)
-    }
-
-    static func < (a: StreamID, b: StreamID) -> Bool {
-        (a.milliseconds, a.sequence) < (b.milliseconds, b.sequence)
-    }
-
-    var description: String { "\(milliseconds)-\(sequence)" }
 }

@@ -12,13 +12,15 @@ final class AgentProcess: Process {
     private(set) var link: Link?
     private(set) var inbox: MailBox?
     private(set) var instance = InstanceID("")
-    private var predecessor: InstanceID?
     private var voice: Voice?
     private var queue: [AgentMachine.Event] = []
     private var isFeeding = false
     private var armedFor: BootInstant?
     private var alarm = 0
     private var disk = Disk()
+    /// Another state directory for the same host, which an operator may take by mistake.
+    private var otherDisk = Disk(isUsed: true)
+    private var hasOtherDirectory = false
     private var boot = 1
     /// The journal cannot be written until then.
     var journalFailsUntil = Duration.zero
@@ -53,9 +55,10 @@ final class AgentProcess: Process {
         voice = Voice(store: world.store, log: .silent, host: host, instance: instance)
         world.trace { "\(self.name) starts as \(self.instance): \(Self.word(past))" }
         switch past {
-        case .firstJoin, .remembered: break
+        case .firstJoin, .remembered: if hasOtherDirectory { world.checker.hostForgot(host.text) }
         case .rebooted, .unknown: world.checker.hostForgot(host.text)
         }
+        hasOtherDirectory = false
         writeJournal()
         let link = Link(of: self, to: world.master)
         let inbox = MailBox(of: self, to: world.master)
@@ -105,19 +108,24 @@ final class AgentProcess: Process {
         }
     }
 
+    /// The next run has the host's other state directory.
+    func takeOtherDirectory() {
+        (disk, otherDisk) = (otherDisk, disk)
+        hasOtherDirectory = true
+    }
+
     private func past() -> AgentPast {
         defer { disk.isUsed = true }
         if world.has(.forgottenJournal) { disk = Disk() }
         guard let bytes = disk.journal, let decoded = JournalText.decode(bytes) else {
-            predecessor = nil
             let wallClock = Master.epoch + world.now.microseconds
             return disk.isUsed ? .unknown(wallClockMicroseconds: wallClock) : .firstJoin
         }
         var memory = decoded.memory
         memory.longestTTL = max(memory.longestTTL, disk.longest)
-        predecessor = memory.instance
         if world.has(.blindReboot) {
-            return .remembered(AgentMemory(instance: memory.instance, units: [], longestTTL: .zero))
+            return .remembered(
+                AgentMemory(instance: memory.instance, ancestors: memory.ancestors, units: [], longestTTL: .zero))
         }
         return decoded.bootID == "boot\(boot)" || world.has(.anyBoot) ? .remembered(memory) : .rebooted(memory)
     }
@@ -239,10 +247,11 @@ final class AgentProcess: Process {
                 }
             case .writeJournal: if isWritten == nil { isWritten = writeJournal() }
             case .reconnect: link?.lose("the agent's word was not answered")
-            case .stopProcesses(let lease, _):
+            case .stopProcesses(let lease, _, _):
                 at(world.now + world.numbers.duration(.milliseconds(5) ... .seconds(3)), .traffic) { [self] in
                     feed(.processesGone(lease))
                 }
+            case .tellAsked: break
             case .refused(let other): leave("\(other) speaks for this host")
             case .succeeded: leave("succeeded")
             }
@@ -260,7 +269,8 @@ final class AgentProcess: Process {
     private func heartbeat(_ session: Int64, isFirst: Bool, _ reports: [UnitReport]) {
         guard let voice, let link else { return }
         let heartbeat = AgentHeartbeat(
-            origin: voice.origin(session), predecessor: predecessor, isFirst: isFirst, address: "", version: "1",
+            origin: voice.origin(session), ancestors: machine?.ancestors ?? [], isFirst: isFirst, address: "",
+            version: "1",
             labels: world.plan.labels(of: host), units: reports)
         link.send("heartbeat", { .agent(await voice.heartbeat(heartbeat)) }, hearing)
     }
@@ -272,6 +282,8 @@ final class AgentProcess: Process {
     }
 
     private func hearing(_ answer: Errand.Answer) {
-        if case .agent(let event) = answer { feed(event) }
+        guard case .agent(let event) = answer else { return }
+        if case .heartbeatAnswered(_, .succeedsAnother) = event { world.checker.hostForgot(host.text) }
+        feed(event)
     }
 }

@@ -60,10 +60,12 @@ struct Checker {
     /// Sessions that were told a lease.
     private var served: Set<Int> = []
     private var suspicions: [Suspicion] = []
-    /// Hosts whose agents do not run.
-    private var away: Set<String> = []
+    /// Hosts whose agents do not run, since when.
+    private var away: [String: Duration] = [:]
 
     static let movesWithin = Duration.seconds(10)
+    /// The presence of a host that is gone, and the moves that follow.
+    static let missedWithin = Duration.seconds(26)
     static let answersWithin = Duration.seconds(6)
     /// Presence of a silent coordinator, a place kept for its client, and a notice of a broken connection.
     static let forgottenWithin = Duration.seconds(18)
@@ -123,7 +125,7 @@ struct Checker {
 
     /// The agent's process is gone, its table with it.
     mutating func agentGone(_ host: String) {
-        away.insert(host)
+        away[host] = away[host] ?? now
         for unit in tables.keys.sorted() where Self.host(of: unit) == host {
             // What its journal remembers is compared when it is back.
             tables[unit]?.freeSince = nil
@@ -131,7 +133,7 @@ struct Checker {
     }
 
     mutating func agentBack(_ host: String) {
-        away.remove(host)
+        away[host] = nil
         // What it holds is told again after this.
         for unit in tables.keys where Self.host(of: unit) == host { tables[unit]?.heldSince = now }
     }
@@ -266,15 +268,19 @@ struct Checker {
                 return
             }
             for unit in tables.keys.sorted() where tables[unit]?.session == waiter.session {
-                guard let table = tables[unit], !away.contains(Self.host(of: unit)),
+                guard let table = tables[unit], away[Self.host(of: unit)] == nil,
                     now > max(waiter.since, table.heldSince, healedAt) + Self.movesWithin
                 else { continue }
                 blame("untold: call \(waiter.call) of session \(waiter.session) waits, and \(unit) is held for it")
                 waiting.removeAll { $0.call == waiter.call }
                 return
             }
-            // Where a host went away with a lease for it that it was not told, it waits for that host.
-            guard !tables.contains(where: { $0.value.session == waiter.session }) else { continue }
+            // Where a host went away with a lease for it that it was not told, it waits until that host is given up.
+            let isKept = tables.contains { unit, table in
+                table.session == waiter.session
+                    && away[Self.host(of: unit)].map { now <= max($0, healedAt) + Self.missedWithin } ?? true
+            }
+            guard !isKept else { continue }
             for unit in tables.keys.sorted() where takes(waiter.wish, unit) {
                 guard let freeSince = tables[unit]?.freeSince else { continue }
                 if now > max(waiter.since, freeSince, healedAt) + Self.movesWithin {

@@ -197,6 +197,7 @@ final class Client: Process {
             at(end, .plan) { [self] in finish(session) }
         case .oversleep:
             at(end, .plan) { [self] in
+                guard !session.isOver else { return }
                 pausedUntil = max(world.now, session.until) + world.numbers.duration(.milliseconds(10) ... .seconds(6))
                 world.trace { "\(self.name) oversleeps" }
                 at(pausedUntil, .plan) { [self] in

@@ -229,10 +229,11 @@ final class CoordinatorProcess: Process {
                 events.append(.tokenDrawn(ticket, drawn))
             case .answerAgain(let ticket, let token, let nonce): answerAgain(ticket, token, nonce)
             case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let number, let outcome):
                 guard let call = calls.removeValue(forKey: number) else { continue }
                 answer(call, outcome, number)
-            case .beat(let number, let naming): beat(number, naming)
+            case .beat(let number, let count, let naming): beat(number, count, naming)
             }
         }
         return events
@@ -332,6 +333,21 @@ final class CoordinatorProcess: Process {
             }, hearing)
     }
 
+    private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        let (store, instance) = (world.store, instance)
+        link?.send(
+            "cancel",
+            {
+                do throws(StoreError) {
+                    _ = try await store.cancel(
+                        ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+                    return .nothing
+                } catch {
+                    return .waiters(.giveBackFailed(lease, ticket, token))
+                }
+            }, hearing)
+    }
+
     private func renew(_ lease: LeaseID, _ token: TokenHash, _ nonce: String) {
         let (store, instance) = (world.store, instance)
         link?.send(
@@ -339,12 +355,8 @@ final class CoordinatorProcess: Process {
             {
                 let answer: RenewAnswer
                 do throws(StoreError) {
-                    switch try await store.renew(lease, token: token, nonce: nonce, coordinator: instance) {
-                    case .asked: answer = .asked
-                    case .gone(let reason, let by): answer = .gone(reason, by: by)
-                    case .wrongToken: answer = .wrongToken
-                    case .unheard: answer = .unheard
-                    }
+                    answer = RenewAnswer(
+                        try await store.renew(lease, token: token, nonce: nonce, coordinator: instance))
                 } catch {
                     answer = .failed
                 }
@@ -352,10 +364,10 @@ final class CoordinatorProcess: Process {
             }, hearing)
     }
 
-    private func beat(_ number: Int64, _ naming: [TicketID]) {
+    private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
         lastBeat = number
         let store = world.store
-        let beat = Beat(coordinator: instance, number: number, tickets: naming)
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
         link?.send("beat", { .beat(number: number, try? await store.beat(beat)) }, hearing)
     }
 }

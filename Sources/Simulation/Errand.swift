@@ -19,7 +19,9 @@ final class Errand {
         var isRoutine: Bool {
             switch self {
             case .agent(.heartbeatAnswered(_, .heard(let messages))): messages.isEmpty
-            case .beat(_, let outcome?): outcome.unknown.isEmpty && outcome.moved.isEmpty && outcome.held.isEmpty
+            case .beat(_, let outcome?):
+                outcome.unknown.isEmpty && outcome.moved.isEmpty && outcome.held.isEmpty
+                    && outcome.more.isEmpty
             case .agent, .waiters, .renewals, .beat, .released, .revoked, .nothing: false
             }
         }

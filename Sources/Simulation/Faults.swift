@@ -12,6 +12,7 @@ enum Fault: String, CaseIterable, Sendable {
     case agentCrash = "agent-crash"
     case hostReboot = "host-reboot"
     case hostAway = "host-away"
+    case otherDirectory = "other-directory"
     case journalFails = "journal-fails"
     case agentStops = "agent-stopped"
     case agentCut = "agent-cut"
@@ -74,6 +75,7 @@ extension World {
                     agent.start()
                     broken(until: now)
                 })
+        case .otherDirectory: otherDirectory(numbers.element(of: agents))
         case .hostReboot: reboot(numbers.element(of: agents))
         case .journalFails:
             let agent = numbers.element(of: agents)
@@ -175,6 +177,22 @@ extension World {
         restart { if !agent.isRunning { agent.start() } }
         // Its units rest.
         broken(until: brokenUntil + plan.longestTTL + plan.lockDelay)
+    }
+
+    /// The agent is started with another state directory for a while.
+    private func otherDirectory(_ agent: AgentProcess) {
+        let back = now + numbers.duration(.seconds(20) ... .seconds(70))
+        for moment in [now, back] {
+            timeline.add(
+                .plan, at: moment,
+                .act { [self] in
+                    agent.crash()
+                    agent.takeOtherDirectory()
+                    restart { if !agent.isRunning { agent.start() } }
+                    // It is let in when the presence of the one before has ended, and rests then.
+                    broken(until: brokenUntil + .seconds(25) + plan.longestTTL + plan.lockDelay)
+                })
+        }
     }
 
     private func restart(after least: Duration = .milliseconds(30), _ start: @escaping () -> Void) {

@@ -109,7 +109,11 @@ package struct Mutant: Sendable {
             ]),
         Mutant(
             "no-take-of-free", "an ask does not look for a free unit",
-            edits: [ScriptEdit(script: "Ask", find: "local unit = free_unit(selector)", replace: "local unit = nil")]),
+            edits: [
+                ScriptEdit(
+                    script: "Ask", find: "local unit = free_unit(selector, terms.affinity)", replace: "local unit = nil"
+                )
+            ]),
         Mutant(
             "no-match-on-release", "a unit that becomes free is not offered to who waits",
             edits: [
@@ -162,6 +166,13 @@ package struct Mutant: Sendable {
                 ScriptEdit(
                     script: "End", find: "remove_lease(lease, record)\nremember_gone(lease, reason",
                     replace: "remember_gone(lease, reason")
+            ]),
+        Mutant(
+            "any-journal", "an agent does not notice that another one with another journal has spoken for its host",
+            edits: [
+                ScriptEdit(
+                    script: "Heartbeat", find: "return { 'succeeds-another', before, int(fence) }",
+                    replace: "before = ''")
             ]),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),
         Mutant("no-rest", "a host does not rest after a reboot", switches: [.blindReboot]),

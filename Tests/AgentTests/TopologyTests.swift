@@ -20,7 +20,7 @@ import Testing
             await sentinels.servers[0].kill()
             sentinels.servers[1].resume()
             try await scene.ask("t2")
-            try await eventually("the second waits at the new master", within: .seconds(20)) {
+            try await eventually("the second waits at the new master") {
                 try await scene.store.snapshot().waiters.map(\.ticket.text) == ["t2"]
             }
             try await eventually("the new master has heard of the lease", is: lease) {
@@ -104,7 +104,7 @@ private final class TopologyScene: Sendable {
             ticket: TicketID(ticket), selector: .anyGPU, holder: try HolderID("holder-\(ticket)"), caller: "",
             priority: .standard, ttl: .seconds(60), coordinator: InstanceID("c1"), token: TokenHash("hash-\(ticket)"),
             metadata: "", resume: .fresh)
-        try await eventually("\(ticket) is taken", within: .seconds(20)) {
+        try await eventually("\(ticket) is taken") {
             (try? await self.store.ask(ask)) != nil
         }
     }
@@ -114,7 +114,7 @@ private final class TopologyScene: Sendable {
     }
 
     func held(_ ticket: String) async throws -> LeaseID {
-        try await eventually("\(ticket) holds a lease", within: .seconds(20)) {
+        try await eventually("\(ticket) holds a lease") {
             let record = try await self.record(of: ticket)
             return record?.state == .held ? record?.lease : nil
         }

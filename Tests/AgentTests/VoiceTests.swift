@@ -39,7 +39,7 @@ import Testing
                     outbox.start {
                         _ = await voice.heartbeat(
                             AgentHeartbeat(
-                                origin: voice.origin(1), predecessor: nil, isFirst: false, address: "", version: "",
+                                origin: voice.origin(1), ancestors: [], isFirst: false, address: "", version: "",
                                 labels: [:], units: []))
                         answers.withLock { $0 += 1 }
                     }

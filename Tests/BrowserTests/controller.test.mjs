@@ -30,15 +30,18 @@ async function acquire(id, options = {}) {
   return lock;
 }
 
+/** The status follows the events, a moment behind what its callers were answered. */
+const shown = (holder) => until(async () => (await service.holderOf(place)) === holder, { what: `${holder} is shown as the holder` });
+
 const waiting = async () => (await service.status()).waiters.map((waiter) => waiter.holder);
 
 test("a lease outlives its time while the task runs, and is given back after it", async () => {
-  const ttl = 1200;
+  const ttl = 3000;
   const result = await GPUController.withLock(
     "task",
     async (lock) => {
       const began = Date.now();
-      await until(() => Date.now() - began > 3 * ttl);
+      await until(() => Date.now() - began > 2 * ttl);
       assert.equal(lock.signal.aborted, false);
       assert.ok(lock.expiresIn() > 0 && lock.expiresIn() < ttl);
       assert.equal(await service.holderOf(place), "task");
@@ -47,22 +50,38 @@ test("a lease outlives its time while the task runs, and is given back after it"
     { ...place, ttl },
   );
   assert.equal(result, "done");
-  assert.equal(await service.holderOf(place), null);
+  await shown(null);
+});
+
+test("who holds a unit is told once that a request of better priority asks for it", async () => {
+  const wishes = [];
+  const dream = await acquire("dreamer", { priority: 20, onPreempt: (wish) => wishes.push(wish) });
+  const voice = acquire("voice", { priority: 0, preempt: true });
+  await until(() => wishes.length > 0, { within: 10_000, what: "a wish" });
+  assert.equal(wishes[0].by, "voice");
+  assert.equal(wishes[0].priority, 0);
+  assert.ok(wishes[0].within > 0 && wishes[0].within <= 30_000);
+  assert.equal(dream.signal.aborted, false);
+  await dream.release();
+  assert.equal((await voice).success, true);
+  assert.equal(wishes.length, 1);
 });
 
 test("the original's calls work unchanged", async () => {
   const lock = await GPUController.acquireLock("Root-Console", 20_000);
   assert.equal(lock.success, true);
   assert.equal(typeof lock.token, "string");
-  const status = await GPUController.checkStatus();
-  assert.ok(status.units.some((unit) => unit.holder === "Root-Console"));
+  const status = await until(async () => {
+    const now = await GPUController.checkStatus();
+    return now.units.some((unit) => unit.holder === "Root-Console") && now;
+  });
   assert.ok(Array.isArray(status.queued));
   await GPUController.releaseLock("Root-Console");
-  assert.equal((await service.status()).leases.length, 0);
+  await shown(null);
   await GPUController.releaseLock("Root-Console");
   assert.deepEqual(GPUController.getModelLoadStatus().activeLoaders, []);
   await assert.rejects(GPUController.withLock("Root-Mic", () => Promise.reject(new Error("mine")), 20_000), /mine/);
-  assert.equal((await service.status()).leases.length, 0);
+  await until(async () => (await service.status()).leases.length === 0);
 });
 
 test("a task is told when an admin takes its lease", async () => {
@@ -78,7 +97,8 @@ test("a task is told when an admin takes its lease", async () => {
     place,
   );
   await assert.rejects(run, (error) => error instanceof LeaseLostError && error.reason === "revoked");
-  assert.ok(told < 3000, `told after ${told} ms`);
+  // By the stream of events: a renewal would have told it after a third of two minutes.
+  assert.ok(told < 15_000, `told after ${told} ms`);
 });
 
 test("a waiter keeps its place when its connection is cut", async () => {
@@ -121,7 +141,7 @@ test("errors and pages of a proxy are no grant", async () => {
   assert.equal(bad, 4);
   assert.equal(lock.success, true);
   assert.equal(lock.direct, false);
-  assert.equal(await service.holderOf(place), "patient");
+  await shown("patient");
   await lock.release();
   await proxy.stop();
 });
@@ -154,11 +174,13 @@ test("what is late on its way shortens a lease", async () => {
 test("a lease that cannot be renewed ends for its holder before it ends for its agent", async () => {
   const cable = await startCable(service.url);
   GPUController.configure({ url: cable.url });
-  const lock = await acquire("cut-off", { ttl: 2000 });
   const began = Date.now();
+  const lock = await acquire("cut-off", { ttl: 3000 });
+  await shown("cut-off");
   await cable.stop();
   await new Promise((resolve) => lock.signal.addEventListener("abort", resolve));
-  assert.ok(Date.now() - began < 2000);
+  // The agent's end is its time and 2 s more after it has heard of it.
+  assert.ok(Date.now() - began < 5000);
   assert.equal(lock.signal.reason.reason, "expired");
   assert.equal(await service.holderOf(place), "cut-off");
 });
@@ -173,7 +195,8 @@ test("who waits in vain, is refused or gives up is told so, and leaves the queue
   await until(async () => (await waiting()).includes("fickle"));
   stop.abort();
   assert.equal((await cancelled).cancelled, true);
-  await until(async () => (await waiting()).length === 0, { within: 2000 });
+  // A named request that was only abandoned would wait for 5 s.
+  await until(async () => (await waiting()).length === 0, { within: 4000 });
   const refused = acquire("refused");
   await until(async () => (await waiting()).includes("refused"));
   await service.call("POST", "/v1/gpu/force-release-all", { why: "a drill" });

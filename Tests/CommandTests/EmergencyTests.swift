@@ -59,6 +59,24 @@ import Testing
         }
     }
 
+    @Test func `waiting for a drain can be left, and ends with it`() async throws {
+        try await withScene { (path, _, count) in
+            guard path == "/v1/gpu/status" else {
+                return (200, ["status": .string("draining"), "host": .string("node1"), "leases": .integer(1)])
+            }
+            var status = Sample.status()
+            status["hosts"] = .array([.object(["host": .string("node1"), "draining": .bool(count == 0)])])
+            return (200, status)
+        } _: { scene in
+            let ended = await scene.run(["drain", "node1", "--deadline", "90", "--reason", "fan"])
+            #expect(ended.code == 1 && ended.error.contains("was ended by somebody else"))
+            let body = try #require(scene.bodies(of: "/v1/gpu/drain").first)
+            #expect(body.number("deadline") == 90 && body.text("reason") == "fan")
+            let left = try await scene.run(["drain", "node1"]) { await scene.interruptions.heard(.interrupt) }
+            #expect(left.code == 130 && left.error.contains("still being drained"))
+        }
+    }
+
     @Test(arguments: [(true, 0), (false, 1)])
     func `verify tells by its exit code`(_ isCurrent: Bool, _ code: Int32) async throws {
         try await withScene { (_, _, _) in

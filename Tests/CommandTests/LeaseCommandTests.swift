@@ -9,7 +9,9 @@ import Testing
         try await withScene { (_, body, _) in
             (200, Sample.granted(body.text("id") ?? "?"))
         } _: { scene in
-            let ended = await scene.run(["lock", "Root-Mic", "--min-vram-mb", "24000", "--label", "zone=a"])
+            let ended = await scene.run([
+                "lock", "Root-Mic", "--min-vram-mb", "24000", "--label", "zone=a", "--affinity", "model:qwen",
+            ])
             #expect(ended.code == 0)
             #expect(ended.output == Sample.token + "\n")
             #expect(ended.error.contains("Granted node1/0 to Root-Mic after 12ms"))
@@ -20,6 +22,7 @@ import Testing
             #expect(body.text("id") == "Root-Mic")
             #expect(body.integer("min_vram_mb") == 24000)
             #expect(body["labels"]?.object?.text("zone") == "a")
+            #expect(body.text("affinity") == "model:qwen")
             #expect(body.integer("ttl") == 120)
             #expect(body.text("request_id")?.count == 32)
         }

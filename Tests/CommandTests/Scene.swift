@@ -172,6 +172,7 @@ enum Sample {
             .object([
                 "ticket": .string("t-\(index)"), "holder": .string("Dream-\(index)"), "priority": .integer(20),
                 "selector": .string("gpu/any"), "position": .integer(Int64(index + 1)), "waited_ms": .integer(65_000),
+                "expected_wait_ms": index == 0 ? .integer(41_000) : .null,
             ])
         }
         return [

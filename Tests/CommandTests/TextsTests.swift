@@ -66,7 +66,18 @@ import Testing
             ("elsewhere", granted.isEmpty ? [] : [grant.map { Texts.elsewhere($0, "node2") } ?? ""]),
             ("agentNotTold", [Texts.agentNotTold("unix:///a.sock cannot be reached: No such file or directory")]),
             ("agentRefused", [Texts.agentRefused("The lease is not held with this token.")]),
+            ("agentEnds", [Texts.agentEnds("preempted")]),
             ("stopping", [Texts.stopping(.seconds(30))]), ("ending", [Texts.ending(.seconds(30))]),
+            ("wanted", [Texts.wanted(PreemptWish(holder: "Root-Mic", priority: 0, within: .seconds(30)))]),
+            ("wantedNoMore", [Texts.wantedNoMore]),
+            ("hookFailed", [Texts.hookFailed("leasehold unload ollama", "exit code 1")]),
+            ("noProcess", [Texts.noProcess(4711)]),
+            ("adopted", [grant.map { Texts.adopted(4711, $0) } ?? ""]),
+            ("notAdopted", [Texts.notAdopted(4711, "It belongs to another user.")]),
+            ("adoptedEnded", [Texts.adoptedEnded(4711)]), ("adoptedLost", [Texts.adoptedLost(4711)]),
+            ("adoptedLeft", [Texts.adoptedLeft(4711)]), ("unloaded", [Texts.unloaded(place)]),
+            ("notUnloaded", [Texts.notUnloaded(place)]),
+            ("serverFailed", [Texts.serverFailed("POST /sleep?level=1 was answered 404")]),
             ("cannotAsk", [Texts.cannotAsk]), ("leftAlone", [Texts.leftAlone]), ("noHosts", [Texts.noHosts]),
             ("streamLost", [Texts.streamLost]), ("monitorFoot", [Texts.monitorFoot(.seconds(2), "12:00.")]),
             ("twoScopes", [Texts.twoScopes("host", "unit")]),
@@ -78,6 +89,12 @@ import Testing
             ),
             ("ended", [Texts.ended(["released": .integer(2)])]),
             ("cordoned", [Texts.cordoned("n", isOn: true), Texts.cordoned("n", isOn: false)]),
+            (
+                "draining",
+                [Texts.draining("n", ["a"], left: nil), Texts.draining("n", ["a", "b"], left: .seconds(90))]
+            ),
+            ("drained", [Texts.drained("n")]), ("drainBegun", [Texts.drainBegun("n", 2)]),
+            ("stillDraining", [Texts.stillDraining("n")]), ("drainEnded", [Texts.drainEnded("n")]),
             (
                 "verified",
                 [
@@ -134,7 +151,7 @@ import Testing
                 // What is indented is for copying; so is what follows a colon.
                 let mayEndFreely = [
                     "granted", "question", "tokenFileOpen", "noTokenShape", "missing", "notExecutable",
-                    "notReady", "closedNode", "noGraphics",
+                    "notReady", "closedNode", "noGraphics", "drained", "stillDraining",
                 ]
                 #expect(mayEndFreely.contains(name) || text.hasSuffix(".") || text.hasSuffix("?"), "\(name): \(text)")
             }

@@ -16,8 +16,9 @@ import Testing
                     "UNIT     STATE  HOLDER    HELD    LEFT  DEVICE",
                     "node1/0  held   Root-Mic   26s  1m 33s  NVIDIA GeForce RTX 4090, 26 GB",
                     "node1/1  free                           NVIDIA GeForce RTX 4090, 26 GB", "",
-                    "Waiting", "#  HOLDER  PRIORITY  WAITED  FOR", "1  Dream-0        20  1m 05s  gpu/any",
-                ].map { $0.replacing("#  HOLDER  PRIORITY", with: "#  HOLDER   PRIORITY") })
+                    "Waiting", "#  HOLDER   PRIORITY  WAITED  EXPECTED  FOR",
+                    "1  Dream-0        20  1m 05s       41s  gpu/any",
+                ])
     }
 
     @Test func `no table is wider than it may be, whatever the names`() {
@@ -84,6 +85,7 @@ import Testing
             #expect(ended.code == 0)
             #expect(ended.output.split(separator: "\n").count { $0.hasPrefix("UNIT") } == 2)
             #expect(ended.output.contains("100%"), "the unit was held in all the time between two looks")
+            #expect(ended.output.contains("1m 05s       41s  gpu/any"), "who waits is told for how long it may be")
             #expect(!ended.output.contains("\u{1B}"))
             let json = await scene.run(["monitor", "--json", "--count", "1"]).output
             #expect(json.split(separator: "\n").count == 1 && document(json) != nil)
@@ -130,6 +132,7 @@ import Testing
                 == "1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 101st 111th")
         let spans: [Double] = [0, 0.85, 12, 185, 7800, 270_000]
         #expect(spans.map { Words.span(.seconds($0)) } == ["0ms", "850ms", "12s", "3m 05s", "2h 10m", "3d 3h"])
+        #expect([nil, 0, 999, 41_000].map { Words.expected($0) } == ["unknown", "soon", "soon", "41s"])
         #expect([0.04, 1, 1.25, -0.5].map { Words.seconds($0) } == ["0", "1", "1.3", "-0.5"])
         #expect(Words.list(["a", "b", "c", "d"], limit: 2) == "a, b and 2 more")
         #expect(Columns.fitted("日本語テキスト", 7) == "日本語…")

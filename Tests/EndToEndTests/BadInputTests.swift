@@ -56,6 +56,7 @@ extension Faults {
             Case("lock", #"{"id":"a","labels":["zone"]}"#, 400, "want an object of texts"),
             Case("lock", #"{"id":"a","labels":{"zone":"a&b"}}"#, 400, "want 1 to 64 of"),
             Case("lock", #"{"id":"a","min_vram_mb":-1}"#, 400, "want a whole number from 0 to 100000000"),
+            Case("lock", #"{"id":"a","affinity":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","takeover":"yes"}"#, 400, "want true or false"),
             Case("lock", #"{"id":"a","request_id":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","pool":"other"}"#, 400, "this coordinator serves no other pool"),
@@ -75,6 +76,9 @@ extension Faults {
             Case("reset", #"{"host":"h1","unit":"h1/0"}"#, 400, "Send at most one of"),
             Case("reset", #"{"unit":"h1"}"#, 400, #"\"unit\": got \"h1\""#),
             Case("cordon", "{}", 400, "to cordon a host"),
+            Case("drain", "{}", 400, #"\"host\" is missing"#),
+            Case("drain", #"{"host":"h1","deadline":-1}"#, 400, "0 to 604800 seconds"),
+            Case("drain", #"{"host":"nowhere"}"#, 404, #"The pool has no host \"nowhere\""#),
             Case("cordon", #"{"host":"nowhere","on":true}"#, 404, #"The pool has no host \"nowhere\""#),
         ]
 
@@ -140,17 +144,19 @@ extension Faults {
                     try await eventually("it is closed") { wire.hasEnded }
                 }
                 let began = ContinuousClock().now
-                var slowest = Duration.zero
+                var times: [Duration] = []
                 while !(dripping.hasEnded && bodiless.hasEnded) {
                     dripping.send("x")
                     let asked = ContinuousClock().now
                     let held = try await bridge.acquire("somebody")
                     try await bridge.unlock(held.token)
-                    slowest = max(slowest, asked.duration(to: ContinuousClock().now))
-                    try #require(began.duration(to: ContinuousClock().now) < .seconds(15))
+                    times.append(asked.duration(to: ContinuousClock().now))
+                    try #require(began.duration(to: ContinuousClock().now) < .seconds(60))
                 }
                 for wire in [dripping, bodiless] { #expect(wire.text.hasPrefix("HTTP/1.1 408 "), "\(wire.text)") }
-                #expect(slowest < .seconds(2))
+                // One that waited for the others would have waited for their deadline, 10 s.
+                #expect(try #require(times.median) < .seconds(1))
+                #expect(times.allSatisfy { $0 < .seconds(8) }, "\(times.max() ?? .zero)")
                 try await eventually("a connection that asks nothing is closed") { silent.hasEnded }
                 #expect(try await bridge.status().queueDepth == 0)
             }

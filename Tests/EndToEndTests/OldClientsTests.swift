@@ -74,7 +74,7 @@ extension EndToEnd {
                         answer.text.hasPrefix(
                             #"{"status":"timeout","error":"timeout","msg":"GPU Queue Timeout","waited_ms":"#))
                     #expect(answer["reason"] == .null)
-                    #expect((Int64(timeout * 1000)...Int64(timeout * 1000 + 900)).contains(answer.number("waited_ms")))
+                    #expect((Int64(timeout * 1000)...20_000).contains(answer.number("waited_ms")))
                 }
                 try await bridge.expectQueued(["first"])
                 try await bridge.unlock(lease.token)

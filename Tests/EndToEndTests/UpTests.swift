@@ -122,7 +122,9 @@ extension EndToEnd {
                 let again = try await up.start()
                 do {
                     #expect(try await again.bridge.renewedSoon(held.token))
-                    #expect(try await again.bridge.status().leases == [held.word("lease"): "holder"])
+                    try await eventually("the lease is shown", is: [held.word("lease"): "holder"]) {
+                        try await again.bridge.status().leases
+                    }
                     let other = try await again.bridge.acquire("other")
                     #expect(other.word("unit") != held.word("unit"))
                     #expect(other.fencing > held.fencing)

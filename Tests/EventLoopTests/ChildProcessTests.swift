@@ -38,7 +38,7 @@ import Testing
     @Test func `a passed deadline kills the child and its whole group`() async throws {
         try await withLoop { loop in
             let command = ChildCommand(["sh", "-c", "sleep 600 & echo $!; wait"])
-            let result = try await ChildProcess.run(command, deadline: .milliseconds(300), on: loop)
+            let result = try await ChildProcess.run(command, deadline: .seconds(2), on: loop)
             #expect(result.exit == .signalled(9))
             #expect(result.passedDeadline)
             let grandchild = try #require(Int32(text(result.output).trimmingPrefix("\n").prefix { $0.isNumber }))

@@ -123,9 +123,14 @@ import Testing
                 try await eventually("\(name) waits") { try await house.waiting().contains(name) }
             }
             let scores = try await house.scores()
+            let killed = try await house.waitingCoordinators()
+            #expect(killed.count == 1)
             try await house.redis.loop.run { program.signal(.kill) }
             _ = await program.finish()
-            try await eventually("they wait at the other one") { try await house.waitingCoordinators().count == 1 }
+            try await eventually("they wait at the other one") {
+                let now = try await house.waitingCoordinators()
+                return now.count == 1 && now != killed
+            }
             #expect(try await house.scores() == scores)
             await first.release()
             for waiter in waiters { try await waiter.value }

@@ -39,7 +39,7 @@ private let echo = "GET /echo HTTP/1.1\r\n\(host)\r\n"
             case .resets: wire.reset()
             }
             try await server.expect(["GET \(path)", "gone"])
-            #expect(try await server.goneAt - left < .seconds(1))
+            #expect(try await server.goneAt - left < .seconds(3))
             // An answer goes nowhere, and whoever gives it is told.
             if path == "/park" {
                 try await server.answerParked()
@@ -75,7 +75,7 @@ private let echo = "GET /echo HTTP/1.1\r\n\(host)\r\n"
             wire.close()
             try await server.expect(["GET /park", "gone"])
             let took = try await server.goneAt - left
-            #expect(took < .seconds(1))
+            #expect(took < .seconds(3))
             let spent = try await server.loop.run { threadTime() } - before
             #expect(spent < max(took / 2, .milliseconds(100)), "the loop was busy for \(spent) of \(took)")
         }
@@ -127,7 +127,7 @@ private func threadTime() -> Duration {
 @Suite struct DeadlineTests {
     @Test(arguments: ["GET /echo HTTP/1.1\r\nHo", "POST /echo HTTP/1.1\r\n\(host)Content-Length: 9\r\n\r\nabc"])
     func `a request that does not end is refused`(_ beginning: String) async throws {
-        let limits = HTTPLimits.with { $0.requestDeadline = .milliseconds(100) }
+        let limits = HTTPLimits.with { $0.requestDeadline = .milliseconds(800) }
         try await withServer(limits) { server in
             let wire = try server.connect()
             wire.send(beginning)
@@ -136,7 +136,7 @@ private func threadTime() -> Duration {
     }
 
     @Test func `a request that trickles is refused all the same`() async throws {
-        let limits = HTTPLimits.with { $0.requestDeadline = .milliseconds(100) }
+        let limits = HTTPLimits.with { $0.requestDeadline = .milliseconds(800) }
         try await withServer(limits) { server in
             let wire = try server.connect()
             wire.send("GET /echo HTTP/1.1\r\n\(host)A: ")
@@ -164,7 +164,7 @@ private func threadTime() -> Duration {
     @Test func `an idle connection is closed in time, a waiting one is not`() async throws {
         let limits = HTTPLimits.with {
             $0.idleTimeout = .milliseconds(50)
-            $0.requestDeadline = .milliseconds(50)
+            $0.requestDeadline = .milliseconds(800)
         }
         try await withServer(limits) { server in
             let waiting = try server.connect()
@@ -251,7 +251,8 @@ private func threadTime() -> Duration {
             wire.send("GET /stream HTTP/1.1\r\n\(host)\r\n")
             try await server.expect(["GET /stream"])
             let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 60_000)
-            try await eventually("the stream is full") { try await server.withParked { !$0.send(piece) } }
+            // At once: a reader that takes nothing for some seconds is given up by the kernel.
+            #expect(try await server.withParked { exchange in (0..<200).contains { _ in !exchange.send(piece) } })
             #expect(try await server.withParked { !$0.send([1]) })
             try await eventually("no connection is left", is: 0) { try await server.counts.openConnections }
             #expect(try await server.events == ["GET /stream"])

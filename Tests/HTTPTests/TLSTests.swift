@@ -13,7 +13,7 @@ import Testing
             try await withServer(tls: files) { server in
                 let client = HTTPClient(loop: server.loop, trusting: files.certificatePath)
                 for host in ["localhost", "localhost", "127.0.0.1"] {
-                    let answer = try await client.send(.get, "/echo", to: endpoint(server, host), timeout: .seconds(5))
+                    let answer = try await client.send(.get, "/echo", to: endpoint(server, host), timeout: .seconds(30))
                     #expect(String(decoding: answer.body, as: UTF8.self) == "GET /echo ")
                 }
                 #expect(try await server.counts.connections == 2)
@@ -39,7 +39,7 @@ import Testing
         try await TestCertificate.withFiles { files in
             try await withServer(tls: files) { server in
                 let client = HTTPClient(loop: server.loop, trusting: files.certificatePath)
-                let answer = try await client.send(.get, "/large/3000000", to: endpoint(server), timeout: .seconds(20))
+                let answer = try await client.send(.get, "/large/3000000", to: endpoint(server), timeout: .seconds(30))
                 #expect(answer.body.count == 3_000_000)
                 try await server.expect(["delivered"])
                 client.close()
@@ -52,7 +52,7 @@ import Testing
             try await withServer(tls: files) { server in
                 let client = HTTPClient(loop: server.loop)
                 let error = await #expect(throws: HTTPError.self) {
-                    _ = try await client.send(.get, "/echo", to: endpoint(server), timeout: .seconds(5))
+                    _ = try await client.send(.get, "/echo", to: endpoint(server), timeout: .seconds(30))
                 }
                 #expect(error?.kind == .tls)
                 client.close()
@@ -69,7 +69,7 @@ import Testing
                 let client = HTTPClient(loop: server.loop, trusting: files.certificatePath)
                 let error = await #expect(throws: HTTPError.self) {
                     _ = try await client.send(
-                        .get, "/echo", to: .tcp(host: "127.0.0.2", port: port, isSecure: true), timeout: .seconds(5))
+                        .get, "/echo", to: .tcp(host: "127.0.0.2", port: port, isSecure: true), timeout: .seconds(30))
                 }
                 #expect(error?.kind == .tls)
                 client.close()
@@ -84,7 +84,7 @@ import Testing
                 wire.send("GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 try await eventually("the end") { wire.hasEnded }
                 let client = HTTPClient(loop: server.loop, trusting: files.certificatePath)
-                let answer = try await client.send(.get, "/echo", to: endpoint(server), timeout: .seconds(5))
+                let answer = try await client.send(.get, "/echo", to: endpoint(server), timeout: .seconds(30))
                 #expect(answer.status == 200)
                 client.close()
             }

@@ -75,19 +75,20 @@ final class Pool: Sendable {
         let origin = try origin ?? self.origin()
         return try await store.heartbeat(
             AgentHeartbeat(
-                origin: origin, predecessor: predecessor.map { InstanceID($0) }, isFirst: first, address: "",
+                origin: origin, ancestors: predecessor.map { [InstanceID($0)] } ?? [], isFirst: first, address: "",
                 version: "test", labels: labels, units: reports))
     }
 
     func ask(
         _ ticket: String, priority: Priority = .standard, selector: Selector = .anyGPU, coordinator: String = "c1",
-        resume: Ask.Resume = .fresh, holder: String? = nil
+        resume: Ask.Resume = .fresh, holder: String? = nil, affinity: String = ""
     ) async throws -> AskOutcome {
         try await store.ask(
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID(holder ?? "holder-\(ticket)"),
                 caller: "", priority: priority, ttl: .seconds(120), coordinator: InstanceID(coordinator),
-                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume))
+                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume, affinity: affinity,
+                grace: .seconds(7)))
     }
 
     /// The lease that stands, offered or held, for a ticket.
@@ -114,7 +115,7 @@ final class Pool: Sendable {
             terms: LeaseTerms(
                 holder: try HolderID("holder-\(ticket)"), caller: "", ticket: TicketID(ticket),
                 coordinator: InstanceID(coordinator), priority: 15, selector: "gpu/any", score: 5, ttl: .seconds(120),
-                metadata: ""),
+                metadata: "", grace: .seconds(9)),
             remaining: .seconds(60))
     }
 
@@ -128,9 +129,13 @@ final class Pool: Sendable {
     }
 
     @discardableResult
-    func beat(_ number: Int64 = 1, tickets: [String] = [], coordinator: String = "c1") async throws -> BeatOutcome {
+    func beat(
+        _ number: Int64 = 1, count: Int = .max, tickets: [String] = [], coordinator: String = "c1"
+    ) async throws -> BeatOutcome {
         try await store.beat(
-            Beat(coordinator: InstanceID(coordinator), number: number, tickets: tickets.map { TicketID($0) }))
+            Beat(
+                coordinator: InstanceID(coordinator), number: number, count: count,
+                tickets: tickets.map { TicketID($0) }))
     }
 }
 

@@ -14,6 +14,7 @@ import Testing
             guard case .queued = try await pool.ask("t2", resume: .again(score: 7)) else { throw NoLease(ticket: "t2") }
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
             #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.store.snapshot().leases.map(\.terms.grace) == [.seconds(9)])
             #expect(try await pool.queue() == ["t2"])
             #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .released(1))
             let next = try await pool.requireLease(of: "t2")
@@ -199,6 +200,29 @@ import Testing
         }
     }
 
+    @Test func `a grant that nobody waits for takes no other lease of its ticket`() async throws {
+        try await withPool(units: 2) { pool in
+            let undelivered = try await pool.grant("t1")
+            try await pool.redis.flushAll()
+            try await pool.heartbeat([pool.report("h1/1")], first: false)
+            let told = try await pool.grant("t1")
+            let token = TokenHash("hash-t1")
+            func giveBack() async throws -> CancelOutcome {
+                try await pool.store.cancel(
+                    TicketID("t1"), lease: undelivered, coordinator: pool.coordinator, token: token, why: .undelivered)
+            }
+            // Unknown here, so a mark is left for its agent.
+            #expect(try await giveBack() == .unknown)
+            let reports = [
+                try pool.report("h1/0", .held(pool.held(undelivered, ticket: "t1"))),
+                try pool.report("h1/1", .held(pool.held(told, ticket: "t1"))),
+            ]
+            #expect(
+                try await pool.heartbeat(reports, first: false) == .heard([.end(undelivered, token, .cancelled)]))
+            #expect(try await pool.lease(of: "t1") == told)
+        }
+    }
+
     @Test func `a host id that is live is refused to another instance, but not to its successor`() async throws {
         try await withPool { pool in
             let other = try pool.origin("h1", "a2")
@@ -208,6 +232,33 @@ import Testing
             let lease = try LeaseID("h1/0#1")
             #expect(try await pool.store.confirm(pool.origin(), lease) == .staleSession)
             #expect(try await pool.heartbeat([report]) == .staleSession)
+        }
+    }
+
+    @Test func `who speaks for a host with another journal than the last one's is told so, and changes nothing`()
+        async throws
+    {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            _ = try await pool.store.depart(pool.origin())
+            let other = try pool.origin("h1", "a2")
+            let report = try pool.report("h1/0", .resting)
+            #expect(
+                try await pool.heartbeat([report], origin: other)
+                    == .succeedsAnother(InstanceID("a1"), highest: lease.fencing))
+            #expect(try await pool.lease(of: "t1") == lease)
+            // Once it has taken note of that one it may speak, also where it knows more before it.
+            let origin = AgentHeartbeat(
+                origin: other, ancestors: [InstanceID("a1"), InstanceID("a0")], isFirst: true, address: "",
+                version: "test", labels: [:], units: [report])
+            #expect(try await pool.store.heartbeat(origin) == .heard([]))
+            #expect(try await pool.lease(of: "t1") == nil)
+            // The one before, with the journal that it had.
+            _ = try await pool.store.depart(other)
+            guard
+                case .succeedsAnother(InstanceID("a2"), _) = try await pool.heartbeat(
+                    [pool.report("h1/0")], origin: pool.origin("h1", "a3"), predecessor: "a1")
+            else { throw NoLease(ticket: "t1") }
         }
     }
 
@@ -239,6 +290,48 @@ import Testing
                 return try await pool.queue().isEmpty
             }
             #expect(try await pool.lease(of: "t1") == lease)
+        }
+    }
+
+    @Test func `a lease that cannot be answered again, since its host is silent, makes room for another host`()
+        async throws
+    {
+        try await withPool(units: 1) { pool in
+            let lease = try await pool.grant("t1")
+            func again() async throws -> AnswerAgainOutcome {
+                try await pool.store.answerAgain(
+                    TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("hash-new"), nonce: "n")
+            }
+            #expect(try await again() == .asked(lease, ttl: .seconds(120)))
+            // Its agent stops; the leases stand.
+            _ = try await pool.store.depart(pool.origin())
+            guard case .givenUp(let score) = try await again() else { throw NoLease(ticket: "t1") }
+            #expect(try await again() == .unknown)
+            try await pool.heartbeat([pool.report("h2/0")], origin: pool.origin("h2", "a2"))
+            #expect(try await pool.ask("t1", resume: .again(score: score)) == .offered(score: score))
+            // When it is back its lease ends: nobody was told of it.
+            let report = try pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))
+            #expect(
+                try await pool.heartbeat([report], first: false)
+                    == .heard([.end(lease, TokenHash("hash-t1"), .cancelled)]))
+        }
+    }
+
+    @Test func `a coordinator hears of tickets that it no longer has, and can give them up`() async throws {
+        try await withPool(units: 1) { pool in
+            _ = try await pool.grant("t0")
+            for ticket in ["t1", "t2"] { _ = try await pool.ask(ticket) }
+            #expect(try await pool.beat(1, count: 2, tickets: ["t1", "t2"]).more.isEmpty)
+            let more = try await pool.beat(2, count: 1, tickets: ["t1"]).more
+            #expect(Set(more.map(\.text)) == ["t1", "t2"])
+            #expect(
+                try await pool.store.cancel(
+                    TicketID("t2"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .cancelled)
+            // A lease with its own token is no ticket that was forgotten.
+            #expect(
+                try await pool.store.cancel(
+                    TicketID("t0"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .notYours)
+            #expect(try await pool.beat(3, count: 1, tickets: ["t1"]).more.isEmpty)
         }
     }
 

@@ -15,7 +15,7 @@ import Testing
             func beat() async throws -> HeartbeatOutcome {
                 try await agent.heartbeat(
                     AgentHeartbeat(
-                        origin: origin, predecessor: nil, isFirst: true, address: "", version: "test",
+                        origin: origin, ancestors: [], isFirst: true, address: "", version: "test",
                         labels: ["zone": "a"], units: reports))
             }
             func confirm(_ ticket: String) async throws -> LeaseID {
@@ -47,6 +47,7 @@ import Testing
             _ = try await pool.store.revoke(.all, mode: .forceReleaseAll, by: "ada", why: "test")
             _ = try await agent.end(origin, second, reason: .revoked)
             _ = try await pool.store.cordon(try HostID("h1"), .cordoned, by: "ada", why: "test")
+            _ = try await pool.store.drain(try HostID("h1"), deadline: .zero, by: "ada", why: "test")
             _ = try await pool.beat(tickets: ["t9"])
             _ = try await pool.store.snapshot()
             #expect(try await pool.store.history(after: "0", limit: 1000).events.isEmpty == false)

@@ -12,7 +12,7 @@ import Testing
             let result = try await on(loop) {
                 let dialogues = (0..<4).map { RedisPairDialogue(key: "lock-\($0)") }
                 let rush = Rush(dialogues, to: .unix(path: socket), servers: [], isOneLock: false, loop: loop)
-                return try await rush.run(warmUp: .milliseconds(10), for: .milliseconds(100))
+                return try await rush.run(warmUp: .milliseconds(10), for: .seconds(1))
             }
             #expect(result.pairs > 0)
             #expect(result.totalPairs >= result.pairs)
@@ -31,7 +31,7 @@ import Testing
                     // Two clients of one key: SET NX refuses the second.
                     let dialogues = (0..<2).map { _ in RedisPairDialogue(key: "lock") }
                     let rush = Rush(dialogues, to: .unix(path: socket), servers: [], isOneLock: true, loop: loop)
-                    return try await rush.run(warmUp: .milliseconds(10), for: .milliseconds(500))
+                    return try await rush.run(warmUp: .milliseconds(10), for: .seconds(2))
                 }
             }
         }

@@ -17,6 +17,10 @@
  * long the unit rests. */
 typedef Table { byte lease; byte left; byte rest; byte highest; byte resting }
 Table agent, journal;
+/* The journal of the host's other state directory, which an operator may take by mistake; and whether the one in use has
+ * seen who spoke last for this host. */
+Table aside;
+bool hasAside, hasLeft;
 bool runs = true, hasJournal = true, isOfThisBoot = true;
 /* The longest lease ever confirmed here, fsynced; how long the host has to rest since it booted. */
 byte longest, bootRest;
@@ -36,6 +40,7 @@ inline tick() {
   sooner(agent.left);
   if :: runs && agent.left == 0 -> sooner(agent.rest) :: else fi;
   if :: hasJournal && isOfThisBoot -> sooner(journal.left); sooner(journal.resting) :: else fi;
+  if :: hasAside -> sooner(aside.left); sooner(aside.resting) :: else fi;
   sooner(agent.resting); sooner(bootRest);
   for (k : 0 .. LEASES - 1) { sooner(counts[k]) };
   k = 0
@@ -45,8 +50,9 @@ inline write() {
   journal.resting = agent.resting;
   hasJournal = true; isOfThisBoot = true
 }
+/* While it rests another lease than the one that ends may stand: nobody gets the unit. */
 inline unitIsFree() {
-  for (k : 0 .. LEASES - 1) { assert(counts[k] == 0) };
+  for (k : 0 .. LEASES - 1) { assert(counts[k] == 0 || agent.resting > 0) };
   agent.lease = NOBODY; agent.left = 0; agent.rest = 0;
   k = 0
 }
@@ -117,6 +123,7 @@ end:
   /* The agent's process dies, the host reboots, the journal is lost; Redis loses its counter. */
   :: d_step { runs -> crash() }
   :: d_step { true -> crash(); isOfThisBoot = false;
+       aside.lease = NOBODY; aside.left = 0; aside.rest = 0; aside.resting = 0;
 #ifndef REST_BY_LAST_LEASE
        bootRest = longest + LOCK_DELAY
 #else
@@ -125,6 +132,22 @@ end:
      }
   :: d_step { !runs && begun > 0 -> hasJournal = false; longest = 0; bootRest = 0 }
   :: d_step { fence = 0 }
+  /* Another state directory is taken, in which there is no journal; and the first again. */
+  :: d_step { !runs && hasJournal && isOfThisBoot && begun > 0 && !hasLeft ->
+       hasLeft = true; hasAside = true;
+       aside.lease = journal.lease; aside.left = journal.left; aside.rest = journal.rest; aside.highest = journal.highest;
+       aside.resting = journal.resting;
+       hasJournal = false; longest = 0; bootRest = 0 }
+  :: d_step { !runs && hasAside && isOfThisBoot ->
+       hasAside = false;
+       journal.lease = aside.lease; journal.left = aside.left; journal.rest = aside.rest;
+#ifdef TRUSTS_AN_OLDER_JOURNAL
+       journal.highest = aside.highest; journal.resting = aside.resting;
+#else
+       journal.highest = begun; journal.resting = LONG + LOCK_DELAY;
+#endif
+       aside.lease = NOBODY; aside.left = 0; aside.rest = 0; aside.highest = 0; aside.resting = 0;
+       hasJournal = true; longest = LONG }
 
   /* It starts again. */
   :: d_step { !runs && hasJournal && isOfThisBoot ->

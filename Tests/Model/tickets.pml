@@ -13,7 +13,7 @@ byte ticketLease = NOBODY;
 bool isQueued = true, hasFailed, isWaiting = true;
 byte own[UNITS];
 /* On their way: offers, confirms, grants, news of a restored lease, cancels of undelivered grants, ends. */
-bool offer[LEASES], confirm[LEASES], granted[LEASES], heldNews[LEASES], cancel[LEASES], ending[LEASES], over[LEASES];
+bool offer[LEASES], confirm[LEASES], granted[LEASES], heldNews[LEASES], cancel[LEASES], ending[LEASES], over[LEASES], mark[LEASES];
 
 inline match() {
   for (k : 0 .. UNITS - 1) {
@@ -68,6 +68,7 @@ end:
             :: ticketLease != NOBODY && record[ticketLease] == HELD -> giveBack(ticketLease)
 #else
             :: record[l] == HELD -> giveBack(l)
+            :: record[l] == NONE -> mark[l] = true
 #endif
             :: else
             fi }
@@ -85,7 +86,8 @@ end:
             for (k : 0 .. LEASES - 1) { if :: record[k] != NONE && unitOf[k] == u -> l++ :: else fi };
             k = 0;
             if :: l == 0 -> isFree[u] = true; match() :: else fi; l = 0 }
-       :: d_step { own[u] != NOBODY && record[own[u]] == NONE && !ending[own[u]] && !confirm[own[u]] ->
+       :: d_step { own[u] != NOBODY && mark[own[u]] -> l = own[u]; record[l] = NONE; freed(l); l = 0 }
+       :: d_step { own[u] != NOBODY && !mark[own[u]] && record[own[u]] == NONE && !ending[own[u]] && !confirm[own[u]] ->
             l = own[u]; isFree[u] = false;
             if
             :: ticketLease != NOBODY && record[ticketLease] == HELD ->
@@ -105,7 +107,7 @@ end:
   /* Redis goes back to a copy in which the request waited. */
   :: d_step { !hasFailed ->
        hasFailed = true; isQueued = true; ticketLease = NOBODY; isFree[0] = false; isFree[1] = false;
-       for (k : 0 .. LEASES - 1) { record[k] = NONE };
+       for (k : 0 .. LEASES - 1) { record[k] = NONE; mark[k] = false };
        k = 0 }
   od
 }

@@ -24,22 +24,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("0", "0-0"), ("5-7", "5-7"),
-        (
-            "18446744073709551615-18446744073709551615", "18446744073709551615-18446744073709551615"
-        ), ("", nil), ("-", nil),
-        ("5-", nil), ("-5", nil), ("1-2-3", nil), ("x", nil), ("18446744073709551616", nil),
-    ])
-    func `an id of a stream is read as it is written`(text: String, expected: String?) {
-        #expect(StreamID(parsing: text)?.description == expected)
-    }
-
-    @Test func `ids of a stream are ordered by number`() throws {
-        let ids = try ["0-0", "0-9", "0-10", "9-0", "10-0"].map { try #require(StreamID(parsing: $0)) }
-        #expect(ids == ids.shuffled().sorted())
-    }
-
-    @Test(arguments: [
         ("7.0.15", 7, 0), ("7.2", 7, 2), ("8.0.0-rc1", 8, 0), ("255.255.255", 255, 255),
     ])
     func `a version is read from its first two numbers`(text: String, major: Int, minor: Int) {

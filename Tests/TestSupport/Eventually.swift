@@ -38,16 +38,22 @@ package func eventually<Value: Equatable & Sendable>(
     }
 }
 
+/// Looks that are made at least. The tests run side by side on a few threads, and one that does not get its turn sees a
+/// time go by in which it has not looked.
+private let fewestLooks = 100
+
 private func eventually<Value: Sendable>(
     _ what: String, within: Duration, _ ask: @Sendable () async throws -> (value: Value, holds: Bool)
 ) async throws -> Value {
     let clock = ContinuousClock()
     let end = clock.now + within
     var pause = Duration.milliseconds(1)
+    var looks = 0
     while true {
         let (value, holds) = try await ask()
         if holds { return value }
-        guard clock.now < end else {
+        looks += 1
+        guard clock.now < end || looks < fewestLooks else {
             throw NeverHappened(description: "not within \(within): \(what); last seen: \(value)")
         }
         try await clock.sleep(for: pause)

@@ -42,7 +42,7 @@ class Unreachable(LeaseError):
 
 
 class LeaseLost(LeaseError):
-    """The lease ended under its holder. `reason`: expired, revoked, force_released, released, lost or not_held."""
+    """The lease ended under its holder. `reason`: expired, revoked, preempted, force_released, released, lost or not_held."""
 
     def __init__(self, message, reason):
         super().__init__(message)
@@ -212,7 +212,7 @@ def gpu_lease(holder, *, timeout=120.0, ttl=60.0, url=None, token=None, reconnec
     timeout: seconds to wait for a unit, 0 to 3600; 0 takes what is free now. ttl: seconds that the lease stands without a
     renewal, 0.1 to 600. url: one or several apart by commas; default LEASEHOLD_URL, else http://localhost:8080. token:
     default LEASEHOLD_TOKEN. reconnecting: seconds that no coordinator may be reachable. All else goes into the call: priority,
-    kind, host, unit, min_vram_mb, device_type, labels, metadata, request_id, takeover.
+    kind, host, unit, min_vram_mb, device_type, labels, affinity, metadata, request_id, takeover.
 
     Raises LeaseTimeout, LeaseRefused, Unreachable, and LeaseLost where the lease was lost before the block had ended.
     """

@@ -34,6 +34,8 @@ package struct AgentMemory: Equatable, Sendable {
     }
 
     package var instance: InstanceID
+    /// Those that spoke for this host before it, as far as is known here, the last first.
+    package var ancestors: [InstanceID]
     /// In the order of the units' names.
     package var units: [Unit]
     /// The longest lease ever confirmed on this host.
@@ -45,10 +47,12 @@ package struct AgentMemory: Equatable, Sendable {
     package var floor: FencingToken
 
     package init(
-        instance: InstanceID, units: [Unit], longestTTL: Duration, restingUntil: BootInstant? = nil,
+        instance: InstanceID, ancestors: [InstanceID] = [], units: [Unit], longestTTL: Duration,
+        restingUntil: BootInstant? = nil,
         floor: FencingToken = FencingToken(0)
     ) {
         self.instance = instance
+        self.ancestors = ancestors
         self.units = units
         self.longestTTL = longestTTL
         self.restingUntil = restingUntil

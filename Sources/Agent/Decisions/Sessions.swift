@@ -34,6 +34,7 @@ extension AgentMachine {
             } else {
                 actions.append(.refused(other))
             }
+        case .succeedsAnother(let other, let highest): succeeds(other, highest, at: now)
         case .staleSession: succeeded()
         case .failed: if link == .opening { nextHeartbeat = now + Self.retryPause }
         }
@@ -49,6 +50,28 @@ extension AgentMachine {
                 units[id]?.state = .confirming(lease, since: now)
             }
         }
+    }
+
+    /// What the other agent confirmed may stand for as long as any lease, so this journal counts as a lost one (design
+    /// §6), but for the leases that it has: they hold their units anyway.
+    private mutating func succeeds(_ other: InstanceID, _ highest: FencingToken, at now: BootInstant) {
+        descend(from: [other] + ancestors)
+        longestTTL = max(longestTTL, poolLongestTTL)
+        let until = now + longestTTL + lockDelay
+        freshState = .resting(until: until)
+        freshHighest = max(freshHighest, highest)
+        for id in units.keys.sorted() {
+            guard var entry = units[id] else { continue }
+            entry.highest = max(entry.highest, highest)
+            if entry.lease == nil { entry.state = .resting(until: until) }
+            units[id] = entry
+        }
+        for (id, var unit) in absent {
+            unit.highest = max(unit.highest, highest)
+            absent[id] = unit
+        }
+        actions.append(.writeJournal)
+        beginSession(at: now)
     }
 
     /// Messages of this session. Before its first heartbeat is answered they wait, with the moment they were heard.

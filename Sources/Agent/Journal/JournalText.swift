@@ -13,6 +13,12 @@ package struct JournalText {
             writer.member("version", version)
             writer.member("boot", bootID)
             writer.member("instance", memory.instance.text)
+            if !memory.ancestors.isEmpty {
+                writer.key("ancestors")
+                writer.array { writer in
+                    for ancestor in memory.ancestors { writer.string(ancestor.text) }
+                }
+            }
             writer.member("longest_ttl_us", memory.longestTTL.microseconds)
             if let until = memory.restingUntil {
                 writer.member("resting_until_us", until.sinceBoot.microseconds)
@@ -63,6 +69,21 @@ package struct JournalText {
             if let process = lease.process {
                 writer.member("process_group", Int64(process.group))
                 writer.member("process_start", Int64(clamping: process.startTicks))
+                if process.isAlone { writer.member("process_alone", true) }
+                if let keeper = process.keeper {
+                    writer.member("keeper", Int64(keeper.process))
+                    writer.member("keeper_start", Int64(clamping: keeper.startTicks))
+                }
+            }
+            if let asked = lease.asked {
+                writer.key("asked")
+                writer.object { writer in
+                    writer.member("ticket", asked.preemption.ticket.text)
+                    writer.member("holder", asked.preemption.holder.text)
+                    writer.member("priority", asked.preemption.priority)
+                    writer.member("by", asked.preemption.by)
+                    writer.member("deadline_us", asked.deadline.sinceBoot.microseconds)
+                }
             }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
@@ -75,6 +96,7 @@ package struct JournalText {
             writer.member("score", lease.terms.score)
             writer.member("ttl_us", lease.terms.ttl.microseconds)
             writer.member("metadata", lease.terms.metadata)
+            writer.member("grace_us", lease.terms.grace.microseconds)
         }
     }
 
@@ -107,7 +129,9 @@ package struct JournalText {
             units.append(unit)
         }
         var memory = AgentMemory(
-            instance: InstanceID(instance), units: units, longestTTL: .microseconds(longest),
+            instance: InstanceID(instance),
+            ancestors: (root["ancestors"]?.array ?? []).compactMap { $0.string.map { InstanceID($0) } }, units: units,
+            longestTTL: .microseconds(longest),
             floor: FencingToken(root["floor"]?.integer ?? 0))
         if let value = root["resting_until_us"] {
             guard let until = value.integer else { return nil }
@@ -142,8 +166,10 @@ package struct JournalText {
             lease: lease, token: TokenHash(token),
             terms: LeaseTerms(
                 holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
-                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata),
-            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object))
+                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata,
+                grace: object["grace_us"]?.integer.map { .microseconds($0) } ?? Limits.standardGrace),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object),
+            asked: object["asked"]?.object.flatMap(asked))
         switch text("standing") {
         case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)
         case "held": return AgentMemory.Lease(lease: own, standing: .held)
@@ -154,10 +180,28 @@ package struct JournalText {
         }
     }
 
+    private static func asked(_ object: JSONObject) -> OwnLease.Asked? {
+        guard let ticket = object["ticket"]?.string, let holder = object["holder"]?.string,
+            let name = try? HolderID(holder), let priority = object["priority"]?.integer,
+            let by = object["by"]?.string, let deadline = object["deadline_us"]?.integer
+        else { return nil }
+        return OwnLease.Asked(
+            Preemption(ticket: TicketID(ticket), holder: name, priority: Int(priority), by: by),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)))
+    }
+
     private static func process(_ object: JSONObject) -> LeaseProcess? {
         guard let group = object["process_group"]?.integer.flatMap({ Int32(exactly: $0) }),
             let start = object["process_start"]?.integer, start >= 0
         else { return nil }
-        return LeaseProcess(group: group, startTicks: UInt64(start))
+        var keeper: LeaseProcess.Keeper?
+        if let process = object["keeper"]?.integer.flatMap({ Int32(exactly: $0) }),
+            let start = object["keeper_start"]?.integer, start >= 0
+        {
+            keeper = LeaseProcess.Keeper(process: process, startTicks: UInt64(start))
+        }
+        return LeaseProcess(
+            group: group, startTicks: UInt64(start), keeper: keeper,
+            isAlone: object["process_alone"]?.bool ?? false)
     }
 }

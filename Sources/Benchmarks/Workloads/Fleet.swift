@@ -29,14 +29,14 @@ struct Fleet: Sendable {
         }
         let outcome = try await store.heartbeat(
             AgentHeartbeat(
-                origin: try origin(host), predecessor: nil, isFirst: isFirst, address: "", version: "bench",
+                origin: try origin(host), ancestors: [], isFirst: isFirst, address: "", version: "bench",
                 labels: [:], units: reports))
         guard case .heard = outcome else { throw LoadError("a heartbeat was refused: \(outcome)") }
     }
 
     /// All hosts speak, so many at a time.
     func register(hosts: Int, unitsEach: Int, isFirst: Bool = true) async throws {
-        _ = try await store.beat(Beat(coordinator: coordinator, number: 1, tickets: []))
+        _ = try await store.beat(Beat(coordinator: coordinator, number: 1, count: 0, tickets: []))
         try await concurrently(hosts, atOnce: 64) { try await heartbeat($0, unitsEach: unitsEach, isFirst: isFirst) }
     }
 

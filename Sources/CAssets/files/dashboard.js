@@ -25,13 +25,13 @@ const STATE_WORDS = {
 };
 const CLASSES = ["voice", "console", "standard", "dreamer"];
 /** Ends that somebody should look at. */
-const BAD_ENDS = ["expired", "revoked", "reset", "force-released", "lost"];
+const BAD_ENDS = ["expired", "revoked", "reset", "preempted", "force-released", "lost"];
 const ENDS = ["released", "cancelled", "duplicate", "withdrawn", "rejected", "lapsed", ...BAD_ENDS];
 const GROUPS = {
   grants: ["granted", "restored", "ending", ...ENDS],
   queue: ["queued", "requeued", "offered", "timeout", "refused", "cancelled", "dropped", "rejected", "lapsed"],
-  trouble: [...BAD_ENDS, "ending", "timeout", "refused", "dropped", "rejected", "lapsed", "duplicate", "host-lost", "host-left", "cordoned"],
-  hosts: ["registered", "host-lost", "host-back", "host-left", "cordoned", "uncordoned", "unit-state"],
+  trouble: [...BAD_ENDS, "ending", "timeout", "refused", "dropped", "rejected", "lapsed", "duplicate", "host-lost", "host-left", "cordoned", "draining", "drain-over"],
+  hosts: ["registered", "host-lost", "host-back", "host-left", "cordoned", "uncordoned", "draining", "drain-over", "unit-state"],
 };
 const ROUTINE = ["renewed", "offered", "unit-state"];
 
@@ -376,7 +376,7 @@ function showFleet() {
   for (const host of pool.hosts) {
     const element = fleet.hosts.get(host.host);
     element.className = `host${host.present ? "" : " away"}${host.cordoned ? " cordoned" : ""}`;
-    element.querySelector(".host-note").textContent = host.present ? (host.cordoned ? "cordoned" : "") : "away";
+    element.querySelector(".host-note").textContent = host.present ? (host.draining ? "draining" : host.cordoned ? "cordoned" : "") : "away";
   }
   for (const [id, cell] of fleet.cells) if (pool.units.has(id)) showCell(cell, pool.units.get(id), size);
   showLegend();
@@ -405,10 +405,11 @@ function buildFleet(hosts, size) {
       fleet.cells.set(id, cell);
       units.append(cell);
     }
+    const address = host.address?.startsWith("unix:") ? "" : host.address;
     const name = make("div", { className: "host-name" },
       make("b", { title: [host.host, host.address, labels].filter(Boolean).join(", ") }, host.host),
       make("span", { className: "host-note" }),
-      make("span", { className: "extra" }, [host.address, labels, host.agent_version && `agent ${host.agent_version}`].filter(Boolean).join(" · ")));
+      make("span", { className: "extra" }, [address, labels, host.agent_version && `agent ${host.agent_version}`].filter(Boolean).join(" · ")));
     const element = make("div", { className: "host", role: "group", "aria-label": `Host ${host.host}` }, name, units);
     fleet.hosts.set(host.host, element);
     return element;

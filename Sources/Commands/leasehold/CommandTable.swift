@@ -3,9 +3,10 @@ import Settings
 /// All subcommands, in the order of the help.
 enum CommandTable {
     static let all: [Command] = [
-        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon,
-        .uncordon,
-        .events, .audit, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
+        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .adopt, .unload, .why, .verify, .status, .monitor, .hosts,
+        .cordon,
+        .drain, .uncordon, .events, .audit, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help,
+        .version,
     ]
 
     static func command(named name: String) -> Command? { all.first { $0.name == name } }

@@ -31,6 +31,8 @@ extension Command {
         let units = Dictionary(grouping: body.objects("units").filter { $0.text("kind") == "gpu" }) {
             $0.text("host") ?? ""
         }
+        let held = Set(
+            body.objects("leases").compactMap { $0.text("unit")?.split(separator: "/").first.map(String.init) })
         for host in body.objects("hosts") {
             let name = host.text("host") ?? "?"
             let own = units[name] ?? []
@@ -40,7 +42,9 @@ extension Command {
             let state: Table.Cell =
                 host["present"]?.bool == false
                 ? .init("unheard", .red)
-                : host.isTrue("cordoned") ? .init("cordoned", .yellow) : .init("present", .green)
+                : host.isTrue("draining")
+                    ? .init(held.contains(name) ? "draining" : "drained", .yellow)
+                    : host.isTrue("cordoned") ? .init("cordoned", .yellow) : .init("present", .green)
             table.add([
                 .init(name), state, .init(String(own.count)),
                 .init(String(own.count { $0.text("state") == "free" })), .init(host.text("agent_version") ?? ""),

@@ -14,7 +14,9 @@ extension Command {
             "leasehold monitor --interval 10 >> pool.log": "A table every ten seconds.",
         ],
         notes: [
-            "BUSY is the share of the time watched in which the unit was held. With --json each line is one status."
+            "BUSY is the share of the time watched in which the unit was held. EXPECTED is how long a request may still "
+                + "wait, from how long holders of each class held of late; unknown where too few were seen, and behind "
+                + "the first hundred. With --json each line is one status."
         ]
     ) { (given, surroundings) throws(Failure) in
         let run = try MonitorRun(given, surroundings)

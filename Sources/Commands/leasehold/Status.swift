@@ -84,6 +84,11 @@ struct StatusReport {
             let name = Words.visible(host.text("host") ?? "?")
             if host["present"]?.bool == false {
                 lines.append(style(.red, Columns.fitted("Host \(name) is not heard of.", width)))
+            } else if host.isTrue("draining") {
+                let left = host.number("drain_ends_in").map {
+                    ": what is held is revoked in \(Words.span(.seconds($0)))"
+                }
+                lines.append(style(.yellow, Columns.fitted("Host \(name) is being drained\(left ?? "").", width)))
             } else if host.isTrue("cordoned") {
                 lines.append(style(.yellow, Columns.fitted("Host \(name) is cordoned.", width)))
             }
@@ -131,13 +136,14 @@ struct StatusReport {
         var table = Table([
             .init(title: "#", side: .right, least: 2), .init(title: "HOLDER", least: 10),
             .init(title: "PRIORITY", side: .right), .init(title: "WAITED", side: .right),
-            .init(title: "FOR", least: 10),
+            .init(title: "EXPECTED", side: .right), .init(title: "FOR", least: 10),
         ])
         for waiter in body.objects("waiters") {
             table.add([
                 .init(waiter.integer("position").map(String.init) ?? ""), .init(waiter.text("holder") ?? "?"),
                 .init(waiter.integer("priority").map(String.init) ?? ""),
                 .init(waiter.number("waited_ms").map { Words.span(.milliseconds($0)) } ?? ""),
+                .init(Words.expected(waiter.number("expected_wait_ms"))),
                 .init(waiter.text("selector") ?? "", .faint),
             ])
         }

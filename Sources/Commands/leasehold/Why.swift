@@ -56,8 +56,10 @@ enum RequestReport {
             let left = body.number("time_left_ms").map { ", gives up in \(Words.span(.milliseconds($0)))" } ?? ""
             lines.append("Waiting for \(Words.span(.milliseconds(waited)))\(left).")
         }
-        let expected = body.number("expected_wait_ms").map { "about \(Words.span(.milliseconds($0)))" }
-        lines.append("Expected wait: \(expected ?? "unknown, nothing was observed to base it on").")
+        let expected = body.number("expected_wait_ms")
+        let basis = expected == nil ? ", nothing was observed to base it on" : ""
+        let about = expected ?? 0 < 1000 ? "" : "about "
+        lines.append("Expected wait: \(about)\(Words.expected(expected))\(basis).")
         return lines.map { fitted($0, width) }
     }
 

@@ -4,7 +4,7 @@ package enum Role: String, CaseIterable, Comparable, Sendable {
     case viewer
     /// Locks, and unlocks and renews its own leases.
     case client
-    /// Resets leases and cordons hosts.
+    /// Resets leases, cordons and drains hosts.
     case `operator`
     /// Refuses every waiter and frees every unit at once.
     case admin
@@ -58,7 +58,7 @@ enum Permission: CaseIterable, Sendable {
     case view
     /// Lock, unlock, renew.
     case lock
-    /// Reset, cordon.
+    /// Reset, cordon, drain.
     case operate
     /// Force-release-all.
     case administer

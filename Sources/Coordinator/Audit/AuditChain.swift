@@ -1,5 +1,6 @@
 import EventLoop
 import JSON
+import RedisClient
 
 /// Entries of an audit file as lines of JSON, each with the hash of the one before it:
 ///
@@ -64,7 +65,7 @@ package struct AuditLine: Sendable {
     }
 
     /// The stream's id of the entry, or of the last one before a marker.
-    var event: EventID? { (entry["id"] ?? entry["after"])?.string.flatMap { EventID(parsing: $0) } }
+    var event: RedisStreamID? { (entry["id"] ?? entry["after"])?.string.flatMap { RedisStreamID(parsing: $0) } }
 }
 
 /// Verifies a chain line by line. What it begins with is taken as it is: what went before has been removed.

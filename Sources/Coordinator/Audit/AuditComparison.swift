@@ -1,6 +1,7 @@
 import EventLoop
 import LeaseModel
 import LeaseStore
+import RedisClient
 import Telemetry
 
 /// The audit file is kept abreast of the stream.
@@ -28,7 +29,7 @@ extension Coordinator {
         loop.spawn { await self.compareAudit(epoch, from: last) }
     }
 
-    private func compareAudit(_ epoch: String, from last: EventID?) async {
+    private func compareAudit(_ epoch: String, from last: RedisStreamID?) async {
         do throws(StoreError) {
             // The page that begins with the last event of the file, where the stream still has it.
             var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
@@ -54,14 +55,14 @@ extension Coordinator {
 
     /// What has to be marked before the stream goes on in the file; nil where it follows without a gap.
     private func marker(
-        _ epoch: String, _ last: EventID?, _ page: EventPage
+        _ epoch: String, _ last: RedisStreamID?, _ page: EventPage
     ) async -> AuditTrail.Marker? {
         guard let known = trail?.epoch, let last else { return .begun }
         guard known == epoch else { return .redisForgot }
-        if page.first.map({ EventID($0) }) == last { return nil }
+        if page.first.map({ RedisStreamID($0) }) == last { return nil }
         // Does it reach back behind the file's end, and lacks only that?
         let oldest = try? await store.history(after: "0-0", limit: 1)
-        guard let first = oldest?.first, EventID(first) < last else { return .missed }
+        guard let first = oldest?.first, RedisStreamID(first) < last else { return .missed }
         return .wentBack
     }
 

@@ -1,6 +1,7 @@
 import EventLoop
 import JSON
 import LeaseModel
+import RedisClient
 
 /// The audit file of one coordinator: takes the pool's events in their order, each once, and marks where some are missing.
 ///
@@ -26,10 +27,10 @@ struct AuditTrail {
     let path: String
     private(set) var state = State.behind
     /// The newest event in the file; nil in a new one.
-    private(set) var last: EventID?
+    private(set) var last: RedisStreamID?
     private(set) var chain = AuditChain()
-    private var recent: Set<EventID> = []
-    private var order: [EventID] = []
+    private var recent: Set<RedisStreamID> = []
+    private var order: [RedisStreamID] = []
     private var meanwhile: [PoolEvent] = []
     private var hasDropped = false
     /// The pool's memory that the events in the file are of; nil in a new one.
@@ -75,7 +76,7 @@ struct AuditTrail {
         }
     }
 
-    private mutating func remember(_ event: EventID) {
+    private mutating func remember(_ event: RedisStreamID) {
         last = event
         guard recent.insert(event).inserted else { return }
         order.append(event)
@@ -165,9 +166,9 @@ struct AuditTrail {
     private mutating func append(_ events: [PoolEvent]) throws(LoopError) {
         var next = chain
         var bytes: [UInt8] = []
-        var taken: [EventID] = []
+        var taken: [RedisStreamID] = []
         for event in events {
-            let id = EventID(event.id)
+            let id = RedisStreamID(event.id)
             // A page and the stream's reader may bring the same event, each of them brings none twice.
             guard !recent.contains(id) else { continue }
             bytes += next.line(EventFeed.document(of: event))

@@ -13,7 +13,7 @@ struct AdminCall {
     var timer: LoopTimer
 }
 
-/// `reset`, `force-release-all` and `cordon` (design §4.6).
+/// `reset`, `force-release-all`, `cordon` and `drain` (design §4.6).
 extension Coordinator {
     func intervene(
         _ members: Members, _ mode: RevokeMode, _ call: BridgeCall
@@ -114,6 +114,36 @@ extension Coordinator {
                     reply = Reply(200) { writer in
                         writer.member("status", isOn ? "cordoned" : "uncordoned")
                         writer.member("host", host.text)
+                    }
+                case .unknownHost: reply = .refusal(404, "unknown_host", Texts.unknownHost(host.text))
+                }
+            } catch {
+                reply = .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1)
+            }
+            await self.finish(number, reply)
+        }
+    }
+
+    /// Answered as soon as it has begun; the status tells how far it is.
+    func drain(_ members: Members, _ call: BridgeCall) throws(Malformed) {
+        let caller = call.caller
+        guard let host = try members.named("host", { (text) throws(InvalidName) in try HostID(text) }) else {
+            throw Malformed(Texts.drainNeeds)
+        }
+        let deadline = try members.seconds("deadline", in: .zero...Limits.longestDrain)
+        let why = try members.reason()
+        log.warning("drain", ["host": .text(host.text), "by": .text(caller.by), "why": .text(why)])
+        let number = keep(call)
+        loop.spawn { [store] in
+            let reply: Reply
+            do throws(StoreError) {
+                switch try await store.drain(host, deadline: deadline, by: caller.by, why: why) {
+                case .draining(let leases):
+                    reply = Reply(200) { writer in
+                        writer.member("status", "draining")
+                        writer.member("host", host.text)
+                        writer.member("leases", leases)
+                        writer.seconds("deadline", milliseconds: deadline?.milliseconds)
                     }
                 case .unknownHost: reply = .refusal(404, "unknown_host", Texts.unknownHost(host.text))
                 }

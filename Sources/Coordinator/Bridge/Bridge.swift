@@ -70,6 +70,7 @@ extension Coordinator {
         case .reset: try intervene(Members(request.body), .reset, call)
         case .forceRelease: try intervene(Members(request.body), .forceReleaseAll, call)
         case .cordon: try cordon(Members(request.body), call)
+        case .drain: try drain(Members(request.body), call)
         case .events: try follow(request, call)
         case .health:
             let reply = Reply(200) { writer in

@@ -2,6 +2,7 @@ import EventLoop
 import HTTP
 import LeaseModel
 import LeaseStore
+import RedisClient
 import Telemetry
 
 /// `events`: server-sent events, resumable.
@@ -9,10 +10,10 @@ extension Coordinator {
     func follow(_ request: HTTPRequest, _ call: BridgeCall) throws(Malformed) {
         let query = request.query
         let kinds = try Self.kinds(query.filter { $0.0 == "type" }.map(\.1))
-        var after: EventID?
+        var after: RedisStreamID?
         let text = request.headers["Last-Event-ID"] ?? query.last { $0.0 == "after" }?.1 ?? ""
         if !text.isEmpty {
-            guard let id = EventID(parsing: text) else { throw Malformed(Texts.badEventID) }
+            guard let id = RedisStreamID(parsing: text) else { throw Malformed(Texts.badEventID) }
             after = id
         }
         guard feed.count < EventFeed.subscribers else {
@@ -47,7 +48,7 @@ extension Coordinator {
         return kinds
     }
 
-    private func tellPast(_ id: EventID, to number: UInt64) async {
+    private func tellPast(_ id: RedisStreamID, to number: UInt64) async {
         var last = id.text
         // An id that is still to come was made before Redis lost its memory and its clock: all that happens is new.
         var told = Int64(clamping: id.milliseconds) <= pool.clock(at: now) + 1000 ? id : nil
@@ -57,7 +58,7 @@ extension Coordinator {
                 guard feed.tellPast(page.events, to: number) else { return }
                 guard let next = page.last else { return feed.pastIsTold(to: number, upTo: told) }
                 last = next
-                told = EventID(next)
+                told = RedisStreamID(next)
             } catch {
                 // The client comes back for the rest by the id that it saw last.
                 log.debug("history_failed", ["error": .text(error.message)])

@@ -91,7 +91,7 @@ extension Coordinator {
         arm()
     }
 
-    func answer(_ number: CallID, _ outcome: RenewOutcome) {
+    func answer(_ number: CallID, _ outcome: RenewalOutcome) {
         guard let call = renewCalls.removeValue(forKey: number) else { return }
         call.exchange.onClientGone = nil
         let word =
@@ -101,7 +101,8 @@ extension Coordinator {
             case .noAnswer, .shuttingDown: "unanswered"
             }
         meter.note { $0.count(Catalogue.renewals, word) }
-        respond(call, outcome.reply)
+        let preemption = outcome.renewedLease.flatMap { mirror.leases[$0]?.preemption }
+        respond(call, outcome.reply(asked: Asked(preemption, poolNow: pool.clock(at: now))))
     }
 
     func verifyReply(_ members: Members) throws(Malformed) -> Reply {

@@ -2,12 +2,12 @@ import HTTP
 
 /// The calls of the bridge: method and path to what is done. The one list; `openapi.json` is held against it.
 enum Route: String, CaseIterable, Sendable {
-    case lock, unlock, renew, requests, status, verify, reset, forceRelease, cordon, events
+    case lock, unlock, renew, requests, status, verify, reset, forceRelease, cordon, drain, events
     case health, ready, metrics, openAPI
 
     var method: HTTPMethod {
         switch self {
-        case .lock, .unlock, .renew, .verify, .reset, .forceRelease, .cordon: .post
+        case .lock, .unlock, .renew, .verify, .reset, .forceRelease, .cordon, .drain: .post
         case .requests, .status, .events, .health, .ready, .metrics, .openAPI: .get
         }
     }
@@ -24,6 +24,7 @@ enum Route: String, CaseIterable, Sendable {
         case .reset: "/v1/gpu/reset"
         case .forceRelease: "/v1/gpu/force-release-all"
         case .cordon: "/v1/gpu/cordon"
+        case .drain: "/v1/gpu/drain"
         case .events: "/v1/gpu/events"
         case .health: "/health"
         case .ready: "/ready"
@@ -37,7 +38,7 @@ enum Route: String, CaseIterable, Sendable {
         switch self {
         case .lock, .unlock, .renew: .lock
         case .requests, .status, .verify, .events, .metrics: .view
-        case .reset, .cordon: .operate
+        case .reset, .cordon, .drain: .operate
         case .forceRelease: .administer
         case .health, .ready, .openAPI: nil
         }

@@ -88,6 +88,9 @@ struct StatusReply {
             }
             writer.key("units")
             writer.array { writer in for unit in host.units { writer.string(unit.text) } }
+            writer.member("draining", host.isDraining)
+            writer.seconds(
+                "drain_ends_in", milliseconds: host.drainEnds.map { max(0, $0.milliseconds - setting.now) })
         }
     }
 
@@ -123,10 +126,12 @@ struct StatusReply {
             writer.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
             writer.key("metadata")
             if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
+            Asked.write(Asked(lease.preemption, poolNow: setting.now), to: &writer)
         }
     }
 
-    private func writeWaiters(to writer: inout JSONWriter) {
+    private mutating func writeWaiters(to writer: inout JSONWriter) {
+        let expected = mirror.expectedWaits(at: setting.now)
         var places: [Substring: Int] = [:]
         for waiter in waiters {
             let place = places[waiter.kind, default: 0] + 1
@@ -141,6 +146,7 @@ struct StatusReply {
                 writer.member("position", place)
                 writer.member("score", waiter.score)
                 writer.member("waited_ms", max(0, setting.now - waiter.since))
+                writer.number("expected_wait_ms", expected[waiter.ticket])
                 writer.member("coordinator", waiter.coordinator.text)
             }
         }

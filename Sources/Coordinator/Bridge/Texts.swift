@@ -48,6 +48,7 @@ enum Texts {
             case .expired: "was not renewed in time"
             case .revoked: "was revoked\(who)"
             case .reset: "was ended by a reset\(who)"
+            case .preempted: "was preempted\(who): its unit was asked for, and it was not given back in its grace"
             case .forceReleased: "was force-released\(who)"
             case .released: "was given back"
             case .lost: "was lost: its agent does not have it any more"
@@ -85,5 +86,6 @@ enum Texts {
         "\(limit) event streams are open at this coordinator already, which is its limit. Poll the status meanwhile."
     }
     static let oneScope = "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all."
+    static let drainNeeds = "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\"."
     static let cordonNeeds = "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it."
 }

@@ -17,7 +17,7 @@ package struct RenewRequest: Hashable, Sendable {
 }
 
 /// How a renewal ended: each call gets exactly one.
-package enum RenewOutcome: Hashable, Sendable {
+package enum RenewalOutcome: Hashable, Sendable {
     /// `expiresIn` is counted from the moment the call was sent to Redis (design §5).
     case renewed(LeaseID, ttl: Duration, expiresIn: Duration)
     case gone(LeaseID, EndReason?, by: String)
@@ -51,7 +51,7 @@ package struct Renewals {
 
     package enum Action: Hashable, Sendable {
         case renew(LeaseID, TokenHash, nonce: String)
-        case answer(CallID, RenewOutcome)
+        case answer(CallID, RenewalOutcome)
     }
 
     private struct Pending {
@@ -111,7 +111,7 @@ package struct Renewals {
         }
     }
 
-    private mutating func finish(_ nonce: String, _ outcome: (Pending) -> RenewOutcome) -> [Action] {
+    private mutating func finish(_ nonce: String, _ outcome: (Pending) -> RenewalOutcome) -> [Action] {
         guard let done = take(nonce) else { return [] }
         return [.answer(done.call, outcome(done))]
     }

@@ -31,6 +31,8 @@ package enum AskAnswer: Hashable, Sendable {
 /// What Redis said to the wish to answer a lease again (design §4.8).
 package enum AgainAnswer: Hashable, Sendable {
     case asked(LeaseID)
+    /// Its host is silent: the lease was given back, and the ticket keeps its age.
+    case givenUp(score: Int64)
     case notYours
     case unknown
     case failed
@@ -41,15 +43,19 @@ package struct BeatAnswer: Hashable, Sendable {
     package var unknown: [TicketID] = []
     package var moved: [TicketID] = []
     package var held: [TicketID] = []
+    /// Some of the tickets that Redis has for this coordinator, where they are more than it has.
+    package var more: [TicketID] = []
     /// Redis answered out of another memory than last time: it was flushed or replaced.
     package var isNewEpoch = false
 
     package init(
-        unknown: [TicketID] = [], moved: [TicketID] = [], held: [TicketID] = [], isNewEpoch: Bool = false
+        unknown: [TicketID] = [], moved: [TicketID] = [], held: [TicketID] = [], more: [TicketID] = [],
+        isNewEpoch: Bool = false
     ) {
         self.unknown = unknown
         self.moved = moved
         self.held = held
+        self.more = more
         self.isNewEpoch = isNewEpoch
     }
 }
@@ -57,6 +63,8 @@ package struct BeatAnswer: Hashable, Sendable {
 /// Why a ticket is given up.
 package enum CancelCause: Hashable, Sendable {
     case cancelled, timeout, undelivered, shutdown
+    /// Redis has it, and this coordinator does not.
+    case forgotten
 }
 
 extension Waiters {
@@ -77,6 +85,7 @@ extension Waiters {
         case refused(TicketID, by: String, why: String)
         case moved(TicketID)
         case cancelFailed(TicketID, TokenHash, CancelCause)
+        case giveBackFailed(LeaseID, TicketID, TokenHash)
         case beatDue
         case beatAnswered(number: Int64, BeatAnswer)
         case beatFailed(number: Int64)
@@ -94,7 +103,10 @@ extension Waiters {
         case drawToken(TicketID)
         case answerAgain(TicketID, newToken: TokenHash, nonce: String)
         case cancel(TicketID, TokenHash, CancelCause)
+        /// A grant that nobody waits for: this very lease, whatever else its ticket has.
+        case giveBack(LeaseID, TicketID, TokenHash)
         case answer(CallID, LockOutcome)
-        case beat(number: Int64, naming: [TicketID])
+        /// `count`: how many tickets there are here, in whatever state.
+        case beat(number: Int64, count: Int, naming: [TicketID])
     }
 }

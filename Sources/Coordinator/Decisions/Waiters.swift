@@ -84,6 +84,8 @@ package struct Waiters {
     /// Asks under way whose waiter has been given up: given up again when they turn out to have run.
     var orphans: Set<Int64> = []
     var owedCancels: [(ticket: TicketID, token: TokenHash, cause: CancelCause)] = []
+    /// Grants that nobody waits for, to be given back once Redis can be reached.
+    var owedLeases: [(lease: LeaseID, ticket: TicketID, token: TokenHash)] = []
     var deadlines = Deadlines<TicketID>()
     var naming = NamingOrder()
     var actions: [Action] = []
@@ -125,6 +127,7 @@ package struct Waiters {
         case .refused(let ticket, let by, let why): end(ticket, .forceReleased(by: by, why: why), at: now)
         case .moved(let ticket): end(ticket, .moved, at: now)
         case .cancelFailed(let ticket, let token, let cause): cancelFailed(ticket, token, cause)
+        case .giveBackFailed(let lease, let ticket, let token): giveBackFailed(lease, ticket, token)
         case .beatDue: beat(at: now)
         case .beatAnswered(let number, let answer): beatAnswered(number, answer, at: now)
         case .beatFailed(let number): if number == beats.last { isBeating = false }

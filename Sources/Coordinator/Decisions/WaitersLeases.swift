@@ -5,8 +5,8 @@ import LeaseModel
 extension Waiters {
     mutating func granted(_ grant: Grant, at now: BootInstant) {
         guard var waiter = waiters[grant.ticket] else {
-            // Its waiter has left meanwhile.
-            actions.append(.cancel(grant.ticket, grant.token, .undelivered))
+            // Its waiter has left meanwhile, or has been told another lease of its.
+            actions.append(.giveBack(grant.lease, grant.ticket, grant.token))
             return
         }
         switch waiter.state {
@@ -62,11 +62,16 @@ extension Waiters {
     mutating func againAnswered(
         _ ticket: TicketID, _ nonce: String, _ answer: AgainAnswer, at now: BootInstant
     ) {
-        guard nonces[nonce] == ticket, let waiter = waiters[ticket] else { return }
+        guard nonces[nonce] == ticket, var waiter = waiters[ticket] else { return }
         switch answer {
         case .asked: break
+        case .givenUp(let score):
+            // It can be matched elsewhere: no token of the lease that was given back is in doubt any more.
+            waiter.score = score
+            waiter.doubtful = []
+            againFailed(waiter, after: .zero, at: now)
         case .notYours: end(ticket, .moved, at: now)
-        case .unknown, .failed: againFailed(waiter, at: now)
+        case .unknown, .failed: againFailed(waiter, after: Self.pause, at: now)
         }
     }
 
@@ -93,11 +98,11 @@ extension Waiters {
 
     mutating func renewalRefused(_ nonce: String, at now: BootInstant) {
         guard let ticket = nonces[nonce], let waiter = waiters[ticket] else { return }
-        againFailed(waiter, at: now)
+        againFailed(waiter, after: Self.pause, at: now)
     }
 
     /// The lease could not be answered again: the ticket is asked for once more, and Redis tells what became of it.
-    private mutating func againFailed(_ waiter: Waiter, at now: BootInstant) {
+    private mutating func againFailed(_ waiter: Waiter, after pause: Duration, at now: BootInstant) {
         guard case .answeringAgain = waiter.state else { return }
         guard waiter.call != nil || waiter.awayUntil.map({ $0 > now }) == true else {
             giveUp(waiter, .undelivered)
@@ -105,7 +110,7 @@ extension Waiters {
         }
         var waiter = waiter
         leaveAgain(&waiter)
-        waiter.state = .unsent(retry: now + Self.pause)
+        waiter.state = .unsent(retry: now + pause)
         store(waiter)
     }
 

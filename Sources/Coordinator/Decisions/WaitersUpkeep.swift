@@ -10,7 +10,7 @@ extension Waiters {
             if case .queued = waiter.state { return .named }
             return .kept
         }
-        actions.append(.beat(number: beats.next(at: now), naming: named))
+        actions.append(.beat(number: beats.next(at: now), count: waiters.count, naming: named))
     }
 
     mutating func beatAnswered(_ number: Int64, _ answer: BeatAnswer, at now: BootInstant) {
@@ -32,9 +32,15 @@ extension Waiters {
             guard let waiter = waiters[ticket], case .queued = waiter.state else { continue }
             stands(waiter, at: now)
         }
+        // An ask of somebody who has gone since may have run late. A ticket with a token of its own lease is not taken.
+        for ticket in answer.more where waiters[ticket] == nil {
+            actions.append(.cancel(ticket, TokenHash(""), .forgotten))
+        }
         let owed = owedCancels
         owedCancels.removeAll()
         for cancel in owed { takeBack(cancel.ticket, cancel.token, cancel.cause) }
+        for owed in owedLeases { actions.append(.giveBack(owed.lease, owed.ticket, owed.token)) }
+        owedLeases.removeAll()
         // The others are queued again at once, before agents speak: who came first goes first.
         if answer.isNewEpoch { beat(at: now) }
     }
@@ -42,7 +48,8 @@ extension Waiters {
     /// A cancel that was not heard is said again once Redis answers; it acts only while the record is ours and of
     /// that token, so that saying it twice is harmless.
     mutating func cancelFailed(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
-        guard !isStopping else { return }
+        // What is forgotten here is found again.
+        guard !isStopping, cause != .forgotten else { return }
         if waiters[ticket] != nil {
             takeBack(ticket, token, cause)
         } else if owedCancels.count < Self.cancelsKept,
@@ -50,6 +57,12 @@ extension Waiters {
         {
             owedCancels.append((ticket, token, cause))
         }
+    }
+
+    /// Said again as it stands: it names its lease and token, so it takes nothing from a later wait of the same request.
+    mutating func giveBackFailed(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        guard !isStopping, owedLeases.count < Self.cancelsKept else { return }
+        owedLeases.append((lease, ticket, token))
     }
 
     /// Gives a token of an earlier wait back: now, or with the present wait of the same request, should that end
@@ -206,7 +219,7 @@ extension Waiters {
         let own = waiter.call == nil ? waiter.awayUntil : waiter.giveUpAt
         let next: BootInstant? =
             switch waiter.state {
-            case .unsent(let retry): [own, retry].compactMap { $0 }.min()
+            case .unsent(let retry): .earlier(own, retry)
             case .asking, .queued, .drawing: own
             case .answeringAgain(_, let sent):
                 min(sent + Limits.answerWindow, waiter.call == nil ? .never : waiter.giveUpAt)

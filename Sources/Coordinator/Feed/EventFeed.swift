@@ -1,6 +1,7 @@
 import HTTP
 import JSON
 import LeaseModel
+import RedisClient
 
 /// The open event streams of a coordinator; for its loop's thread alone.
 struct EventFeed {
@@ -20,7 +21,7 @@ struct EventFeed {
         /// Nil once the past is told; till then what happens meanwhile.
         var later: [(id: String, kind: PoolEvent.Kind, text: [UInt8])]?
         /// The end of the past that was told: the stream's reader, on another connection, may still bring what is in it.
-        var told: EventID?
+        var told: RedisStreamID?
     }
 
     private var subscribers: [UInt64: Subscriber] = [:]
@@ -42,7 +43,7 @@ struct EventFeed {
         let text = Self.text(of: event)
         for (number, subscriber) in subscribers {
             if let told = subscriber.told {
-                if EventID(event.id) <= told { continue }
+                if RedisStreamID(event.id) <= told { continue }
                 subscribers[number]?.told = nil
             }
             if let kinds = subscriber.kinds, !kinds.contains(event.kind) { continue }
@@ -71,11 +72,11 @@ struct EventFeed {
     }
 
     /// The past is told up to `last`: what has happened meanwhile follows, and then what happens.
-    mutating func pastIsTold(to number: UInt64, upTo last: EventID?) {
+    mutating func pastIsTold(to number: UInt64, upTo last: RedisStreamID?) {
         guard let later = subscribers[number]?.later else { return }
         subscribers[number]?.later = nil
         subscribers[number]?.told = last
-        for entry in later where last.map({ $0 < EventID(entry.id) }) ?? true {
+        for entry in later where last.map({ $0 < RedisStreamID(entry.id) }) ?? true {
             guard let subscriber = subscribers[number], subscriber.exchange.send(entry.text) else {
                 subscribers[number] = nil
                 return
@@ -98,7 +99,7 @@ struct EventFeed {
     // MARK: Texts
 
     /// Members of an event that are numbers.
-    private static let numbers: Set<String> = ["priority", "ttl", "expires", "score"]
+    private static let numbers: Set<String> = ["priority", "ttl", "expires", "score", "left", "grace"]
 
     private static func text(of event: PoolEvent) -> [UInt8] {
         Array("id: \(event.id)\ndata: ".utf8) + document(of: event) + [0x0A, 0x0A]
@@ -124,47 +125,5 @@ struct EventFeed {
             }
         }
         return writer.bytes
-    }
-}
-
-/// The id of an entry of a stream, in its order.
-struct EventID: Comparable, Hashable, Sendable {
-    let milliseconds: UInt64
-    let sequence: UInt64
-
-    /// Nil unless `text` is one or two numbers, with a dash between them.
-    init?(parsing text: String) {
-        let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, !first.hasPrefix("+"), let milliseconds = UInt64(first) else { return nil }
-        if parts.count == 2 {
-            guard !parts[1].hasPrefix("+"), let sequence = UInt64(parts[1]) else { return nil }
-            self.sequence = sequence
-        } else {
-            sequence = 0
-        }
-        self.milliseconds = milliseconds
-    }
-
-    /// One that Redis has made.
-    init(_ text: String) {
-        self = EventID(parsing: text) ?? EventID(milliseconds: 0, sequence: 0)
-    }
-
-    private init(milliseconds: UInt64, sequence: UInt64) {
-        self.milliseconds = milliseconds
-        self.sequence = sequence
-    }
-
-    var text: String { "\(milliseconds)-\(sequence)" }
-
-    /// The greatest id below this one.
-    var before: EventID {
-        if sequence > 0 { return EventID(milliseconds: milliseconds, sequence: sequence - 1) }
-        return milliseconds > 0
-            ? EventID(milliseconds: milliseconds - 1, sequence: .max) : EventID(milliseconds: 0, sequence: 0)
-    }
-
-    static func < (a: EventID, b: EventID) -> Bool {
-        (a.milliseconds, a.sequence) < (b.milliseconds, b.sequence)
     }
 }

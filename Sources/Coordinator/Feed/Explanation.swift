@@ -20,40 +20,97 @@ extension PoolMirror {
         let wish = Selector(parsing: waiter.selector) ?? .anyGPU
         let rivals = rivals(of: waiter)
         let ahead = Array(rivals.prefix { $0.ticket != waiter.ticket })
-        let wanted = units.values.filter { unit in
-            wish.admits(unit.properties, labels: hosts[unit.properties.unit.host]?.labels ?? [:])
-        }
+        let wanted = wanted(by: wish)
         let blocking = wanted.compactMap { $0.lease.flatMap { leases[$0] } }.sorted {
             ($0.expires ?? .max, $0.lease) < ($1.expires ?? .max, $1.lease)
         }
-        let expected = expectedWait(ahead, on: wanted, at: poolNow)
+        let expected = expectedWait(behind: ahead, on: wanted, at: poolNow)
         let sentence = sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
         return Explanation(
             ahead: ahead, depth: rivals.count, blocking: blocking, expectedWait: expected, sentence: sentence)
     }
 
-    /// Serves those ahead on the units that there are, each for as long as its class has been seen to hold a unit.
-    private func expectedWait(_ ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
+    private func expectedWait(behind ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
+        let holds = typicalHolds()
+        guard var turns = turns(on: wanted, holds, at: poolNow) else { return nil }
+        for waiter in ahead {
+            guard let hold = holds[PriorityClass(ofValue: waiter.priority)] else { return nil }
+            turns.take(hold)
+        }
+        return turns.next
+    }
+
+    /// Waiters whose expected wait the status tells; of all others their explanation does.
+    static let expectedAtOnce = 100
+
+    /// How long the first in the order of service may wait, in milliseconds, reckoned as in their explanations; those of
+    /// whom too little was observed to say are left out.
+    mutating func expectedWaits(at poolNow: Int64) -> [TicketID: Int64] {
+        let first = queue().prefix(Self.expectedAtOnce)
+        guard !first.isEmpty else { return [:] }
+        let holds = typicalHolds()
+        guard !holds.isEmpty else { return [:] }
+        var waits: [TicketID: Int64] = [:]
+        for text in Set(first.map(\.selector)) {
+            guard let wish = Selector(parsing: text), var turns = turns(on: wanted(by: wish), holds, at: poolNow) else {
+                continue
+            }
+            var competing: [String: Bool] = [text: true]
+            for waiter in first {
+                let competes =
+                    competing[waiter.selector] ?? Selector(parsing: waiter.selector)?.competes(with: wish) ?? false
+                competing[waiter.selector] = competes
+                guard competes else { continue }
+                if waiter.selector == text { waits[waiter.ticket] = turns.next }
+                guard let hold = holds[PriorityClass(ofValue: waiter.priority)] else { break }
+                turns.take(hold)
+            }
+        }
+        return waits
+    }
+
+    private func wanted(by wish: Selector) -> [UnitRecord] {
+        units.values.filter { unit in
+            wish.admits(unit.properties, labels: hosts[unit.properties.unit.host]?.labels ?? [:])
+        }
+    }
+
+    /// The classes of which enough was seen, and how long they typically hold a unit, in milliseconds.
+    private func typicalHolds() -> [PriorityClass: Int64] {
+        var holds: [PriorityClass: Int64] = [:]
+        for kind in PriorityClass.allCases { holds[kind] = self.holds.typical(kind) }
+        return holds
+    }
+
+    /// When the units that there are come free; nil where there is none, or where too little was seen to say.
+    private func turns(on wanted: [UnitRecord], _ holds: [PriorityClass: Int64], at poolNow: Int64) -> Turns? {
         var freeAt: [Int64] = []
         for unit in wanted where !isCordoned(unit) {
             switch unit.state {
             case .free: freeAt.append(0)
             case .held, .offered, .ending:
-                guard let lease = unit.lease.flatMap({ leases[$0] }), let hold = holds.typical(lease.priority) else {
-                    return nil
-                }
+                guard let lease = unit.lease.flatMap({ leases[$0] }),
+                    let hold = holds[PriorityClass(ofValue: lease.priority)]
+                else { return nil }
                 freeAt.append(max(0, hold - (lease.granted.map { poolNow - $0 } ?? 0)))
             case .resting, .unheard: break
             }
         }
-        guard !freeAt.isEmpty else { return nil }
-        freeAt.sort()
-        for waiter in ahead {
-            guard let hold = holds.typical(waiter.priority) else { return nil }
-            let next = freeAt.removeFirst() + hold
-            freeAt.insert(next, at: freeAt.firstIndex { $0 > next } ?? freeAt.count)
+        return freeAt.isEmpty ? nil : Turns(freeAt: freeAt.sorted())
+    }
+
+    /// Units that are taken in turns: whoever comes next gets the one that is free first.
+    private struct Turns {
+        /// Milliseconds from now, rising, never empty.
+        var freeAt: [Int64]
+
+        var next: Int64 { freeAt[0] }
+
+        /// The next one holds its unit for so long.
+        mutating func take(_ hold: Int64) {
+            let end = freeAt.removeFirst() + hold
+            freeAt.insert(end, at: freeAt.firstIndex { $0 > end } ?? freeAt.count)
         }
-        return freeAt.first
     }
 
     private func sentence(
@@ -107,8 +164,8 @@ struct HoldTimes {
     }
 
     /// The median in milliseconds, nil where too little was seen.
-    func typical(_ priority: Int) -> Int64? {
-        guard let all = observed[PriorityClass(ofValue: priority)], all.count >= Self.fewest else { return nil }
+    func typical(_ kind: PriorityClass) -> Int64? {
+        guard let all = observed[kind], all.count >= Self.fewest else { return nil }
         return all.sorted()[all.count / 2]
     }
 }

@@ -16,7 +16,7 @@ struct PoolReading {
     /// What happened while the pool was being read: some of it is in what is read, some is not.
     var meanwhile: [PoolEvent] = []
     /// The newest event that is in the copy.
-    var lastSeen: EventID?
+    var lastSeen: RedisStreamID?
     /// Since when the copy is not kept current; nil while it is.
     private(set) var lostAt: BootInstant?
     /// The pool's clock less this host's, ms.
@@ -70,9 +70,9 @@ extension Coordinator {
     private func poolWasRead(_ snapshot: PoolSnapshot?) async {
         if let snapshot {
             mirror.take(snapshot)
-            let last = EventID(snapshot.lastEvent)
+            let last = RedisStreamID(snapshot.lastEvent)
             pool.lastSeen = last
-            for event in pool.meanwhile where EventID(event.id) > last { mirror.apply(event) }
+            for event in pool.meanwhile where RedisStreamID(event.id) > last { mirror.apply(event) }
             pool.isRead = true
             pool.clockWas(snapshot.at.milliseconds, at: now)
             if isUp { pool.found() }
@@ -90,7 +90,7 @@ extension Coordinator {
     }
 
     /// The oldest event that the stream has kept. What was trimmed before it was read here is not told: read all again.
-    func streamBegins(at first: EventID) {
+    func streamBegins(at first: RedisStreamID) {
         guard let lastSeen = pool.lastSeen, lastSeen < first else { return }
         log.warning("events_missed", ["after": .text(lastSeen.text), "before": .text(first.text)])
         readPool()
@@ -109,7 +109,7 @@ extension Coordinator {
             if PoolMirror.changesHosts(event.kind) { mustRead = true }
             feed.tell(event)
         }
-        if let last = entries.last { pool.lastSeen = EventID(last.id) }
+        if let last = entries.last { pool.lastSeen = RedisStreamID(last.id) }
         if mustRead { readPool() }
     }
 }

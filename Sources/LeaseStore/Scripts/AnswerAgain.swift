@@ -4,6 +4,8 @@ import RedisClient
 package enum AnswerAgainOutcome: Equatable, Sendable {
     /// The agent has been asked; it answers by a message that names the nonce.
     case asked(LeaseID, ttl: Duration)
+    /// Its host is silent: the lease was given back, and the ticket can be asked for again with this score.
+    case givenUp(score: Int64)
     case notYours, unknown
 }
 
@@ -19,6 +21,7 @@ extension LeaseStore {
         case "asked":
             guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }
             return .asked(lease, ttl: .milliseconds(answer.integer(2)))
+        case "given-up": return .givenUp(score: answer.integer(1))
         case "not-yours": return .notYours
         case "unknown": return .unknown
         default: throw answer.notUnderstood

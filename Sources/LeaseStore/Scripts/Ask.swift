@@ -20,11 +20,15 @@ package struct Ask: Equatable, Sendable {
     package var token: TokenHash
     /// Compact JSON of at most `Limits.metadataBytes`, or empty.
     package var metadata: String
+    package var grace: Duration
     package var resume: Resume
+    /// What the unit should still be warm for, of `Limits.affinityBytes` at most; empty where that is all the same.
+    package var affinity: String
 
     package init(
         ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
-        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume
+        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume,
+        affinity: String = "", grace: Duration = Limits.standardGrace
     ) {
         self.ticket = ticket
         self.selector = selector
@@ -35,7 +39,9 @@ package struct Ask: Equatable, Sendable {
         self.coordinator = coordinator
         self.token = token
         self.metadata = metadata
+        self.grace = grace
         self.resume = resume
+        self.affinity = affinity
     }
 }
 
@@ -63,7 +69,8 @@ extension LeaseStore {
                 .text(ask.ticket.text), .text(ask.selector.text), .text(ask.holder.text), .text(ask.caller),
                 .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
                 .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
-                .integer(Limits.coordinatorPresence.milliseconds),
+                .integer(Limits.coordinatorPresence.milliseconds), .text(ask.affinity),
+                .integer(ask.grace.milliseconds),
             ])
         switch answer.word {
         case "queued": return .queued(score: answer.integer(1))

@@ -1,8 +1,10 @@
 -- Beat: a coordinator's heartbeat (design §4.7, §6). Compares a slice of its waiting tickets and sweeps what has
--- lapsed: offers, coordinators, hosts; a bounded number a call.
--- uses: Keys Clock Events Mail Match Drop
--- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped, 6… tickets
--- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id}
+-- lapsed: offers, coordinators, hosts, drains; a bounded number a call.
+-- uses: Keys Clock Events Mail Match Drop Drains
+-- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped,
+-- 6 how many tickets the coordinator has, 7… tickets
+-- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id,
+-- {some of its tickets, where more are known here than it has}}
 local coordinator = ARGV[1]
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
@@ -50,15 +52,18 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
         lease_event('lost', unit.lease, record, 'unheard', host, 'its host stays away')
       end
     end
+    forget_warm(id)
     call('DEL', P .. 'unit:' .. id)
   end
   call('DEL', P .. 'host:' .. host, P .. 'ended:' .. host)
+  call('ZREM', P .. 'drains', host)
   call('ZREM', P .. 'lost', host)
   event('registered', 'host', host, 'why', 'dropped: it stayed away')
 end
+count_drains()
 
 local unknown, moved, held = {}, {}, {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   local ticket = ARGV[i]
   local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator')
   local lease = known[1] or ''
@@ -76,10 +81,14 @@ for i = 6, #ARGV do
     moved[#moved + 1] = ticket
   end
 end
+local more = {}
+if call('SCARD', P .. 'waiting:' .. coordinator) > tonumber(ARGV[6]) then
+  more = call('SRANDMEMBER', P .. 'waiting:' .. coordinator, 256)
+end
 save_clock()
 send_mail()
 local function event_id(command, from, to)
   local entry = call(command, P .. 'events', from, to, 'COUNT', 1)[1]
   return entry and entry[1] or '0-0'
 end
-return { event_id('XREVRANGE', '+', '-'), call('HGET', KEYS[1], 'epoch'), unknown, moved, held, event_id('XRANGE', '-', '+') }
+return { event_id('XREVRANGE', '+', '-'), call('HGET', KEYS[1], 'epoch'), unknown, moved, held, event_id('XRANGE', '-', '+'), more }

@@ -5,12 +5,15 @@ import RedisClient
 package struct Beat: Equatable, Sendable {
     package var coordinator: InstanceID
     package var number: Int64
+    /// How many tickets the coordinator has, in whatever state.
+    package var count: Int
     /// At most `Limits.ticketsPerBeat`.
     package var tickets: [TicketID]
 
-    package init(coordinator: InstanceID, number: Int64, tickets: [TicketID]) {
+    package init(coordinator: InstanceID, number: Int64, count: Int, tickets: [TicketID]) {
         self.coordinator = coordinator
         self.number = number
+        self.count = count
         self.tickets = tickets
     }
 }
@@ -34,9 +37,12 @@ package struct BeatOutcome: Equatable, Sendable {
     package var unknown: [TicketID]
     package var moved: [TicketID]
     package var held: [Held]
+    /// Where Redis knows more tickets of this coordinator than it has: some of those that Redis knows.
+    package var more: [TicketID]
 
     package init(
-        lastEvent: String, firstEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held]
+        lastEvent: String, firstEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held],
+        more: [TicketID]
     ) {
         self.lastEvent = lastEvent
         self.firstEvent = firstEvent
@@ -44,6 +50,7 @@ package struct BeatOutcome: Equatable, Sendable {
         self.unknown = unknown
         self.moved = moved
         self.held = held
+        self.more = more
     }
 }
 
@@ -56,8 +63,9 @@ extension LeaseStore {
                 .text(beat.coordinator.text), .integer(beat.number),
                 .integer(Limits.coordinatorPresence.milliseconds),
                 .text("\(beat.coordinator.text):\(beat.number)"), .integer(Self.hostRecords.milliseconds),
+                .integer(Int64(beat.count)),
             ] + beat.tickets.map { .text($0.text) })
-        guard answer.items.count == 6 else { throw answer.notUnderstood }
+        guard answer.items.count == 7 else { throw answer.notUnderstood }
         let pairs = answer.texts(4)
         let held = stride(from: 0, to: pairs.count - 1, by: 2).compactMap { index in
             (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
@@ -65,6 +73,6 @@ extension LeaseStore {
         return BeatOutcome(
             lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1),
             unknown: answer.texts(2).map { TicketID($0) },
-            moved: answer.texts(3).map { TicketID($0) }, held: held)
+            moved: answer.texts(3).map { TicketID($0) }, held: held, more: answer.texts(6).map { TicketID($0) })
     }
 }

@@ -1,13 +1,19 @@
 -- Cancel: a coordinator gives up a ticket that is still its own, whatever has become of it (design §4.7).
 -- uses: Keys Clock Events Mail Match
--- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown
+-- A grant that nobody waits for is given back by its own name: the ticket may have another lease, which was told.
+-- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown, forgotten, 5 lease or ""
 -- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"}
-local ticket, coordinator, token, why = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local ticket, coordinator, token, why, named = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local kind = why == 'timeout' and 'timeout' or 'cancelled'
 local names = { 'lease', 'coordinator', 'selector', 'holder', 'token' }
 local known = fields(names, call('HMGET', P .. 'ticket:' .. ticket, unpack(names)))
-local lease = known.lease
+if named == '' then call('SREM', P .. 'waiting:' .. coordinator, ticket) end
+local lease = named ~= '' and named or known.lease
 local record = lease ~= '' and lease_record(lease) or nil
+if not record and named ~= '' then
+  mark_unknown(named, token, 'cancelled')
+  return { 'unknown' }
+end
 if not record then
   if known.selector == '' then
     call('DEL', P .. 'ticket:' .. ticket)
@@ -16,7 +22,6 @@ if not record then
   if known.coordinator ~= coordinator then return { 'not-yours' } end
   dequeue(ticket, known.selector)
   call('DEL', P .. 'ticket:' .. ticket)
-  call('SREM', P .. 'waiting:' .. coordinator, ticket)
   event(kind, 'ticket', ticket, 'holder', known.holder, 'why', why)
   save_clock()
   return { 'cancelled' }

@@ -3,7 +3,7 @@ import RedisClient
 
 /// Why a coordinator gives up a ticket.
 package enum CancelReason: String, Equatable, Sendable {
-    case cancelled, timeout, undelivered, shutdown
+    case cancelled, timeout, undelivered, shutdown, forgotten
 }
 
 package enum CancelOutcome: Equatable, Sendable {
@@ -15,12 +15,17 @@ package enum CancelOutcome: Equatable, Sendable {
 
 extension LeaseStore {
     /// Gives up a ticket that is still this coordinator's, whatever has become of it (design §4.7).
+    ///
+    /// - Parameter lease: The one to give back, where it is known; else what stands for the ticket.
     package func cancel(
-        _ ticket: TicketID, coordinator: InstanceID, token: TokenHash, why: CancelReason
+        _ ticket: TicketID, lease: LeaseID? = nil, coordinator: InstanceID, token: TokenHash, why: CancelReason
     ) async throws(StoreError) -> CancelOutcome {
         let answer = try await run(
             ScriptLibrary.cancel,
-            [.text(ticket.text), .text(coordinator.text), .text(token.text), .text(why.rawValue)])
+            [
+                .text(ticket.text), .text(coordinator.text), .text(token.text), .text(why.rawValue),
+                .text(lease?.text ?? ""),
+            ])
         switch answer.word {
         case "cancelled": return .cancelled
         case "released": return .released

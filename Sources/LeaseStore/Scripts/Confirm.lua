@@ -13,6 +13,7 @@ call('HSET', P .. 'unit:' .. record.unit, 'state', 'held')
 call('ZREM', P .. 'offers', lease)
 call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
 call('ZADD', P .. 'holder:' .. record.caller .. '/' .. record.holder, string.match(lease, '#(.*)$'), lease)
+if record.affinity ~= '' then warm(record.unit, record.affinity) end
 event('granted', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'caller', record.caller, 'ticket',
   record.ticket, 'priority', record.priority, 'ttl', record.ttl, 'expires', expires, 'metadata', record.metadata,
   'coordinator', record.coordinator, 'selector', record.selector, 'score', record.score)

@@ -1,11 +1,12 @@
 -- Heartbeat: an agent registers and says what it knows of every unit; the difference is mended (design §6).
 -- The agent's word wins, except where a word about that very lease (released, cancelled, revoked) is waiting for it.
 -- uses: Keys Clock Events Mail Match Compare
--- ARGV 1 host, 2 instance, 3 session, 4 predecessor or "", 5 "1" for the first of a session, 6 address, 7 version,
+-- ARGV 1 host, 2 instance, 3 session, 4 the instances before it that its journal names, each with a space behind it, 5 "1" for the first of a session, 6 address, 7 version,
 -- 8 labels as ",name=value,", 9 presence ms, 10 number of units, then for each unit: unit, kind, vram, type, details,
 -- highest fencing, state (free, resting, confirming, held, ending), and for the last three: lease, token hash,
--- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata
--- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"}
+-- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata, grace ms
+-- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"} | {"succeeds-another", instance, last fencing token}:
+-- an agent with another journal has spoken for this host
 local host, instance, session, first = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 SELF = host
 local record = host_record(host)
@@ -13,7 +14,10 @@ local before, units_before = record.instance, record.units
 if before ~= '' and before ~= instance then
   if call('EXISTS', P .. 'succeeded:' .. instance) == 1 then return { 'stale-session' } end
   local presence = call('ZSCORE', P .. 'hosts', host)
-  if presence and tonumber(presence) > now_ms and before ~= ARGV[4] then return { 'host-in-use', before } end
+  if not string.find(' ' .. ARGV[4], ' ' .. before .. ' ', 1, true) then
+    if presence and tonumber(presence) > now_ms then return { 'host-in-use', before } end
+    return { 'succeeds-another', before, int(fence) }
+  end
   call('SET', P .. 'succeeded:' .. before, host, 'EX', 86400)
 elseif before == instance and tonumber(record.session) > tonumber(session) then
   return { 'stale-session' }
@@ -28,8 +32,8 @@ for _ = 1, tonumber(ARGV[10]) do
   if report.state ~= 'free' and report.state ~= 'resting' then
     report.lease, report.token, report.remaining = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
     report.terms = { token = report.token }
-    for i = 1, 9 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
-    at = at + 12
+    for i = 1, #terms_names - 1 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
+    at = at + 2 + #terms_names
   end
   fence = math.max(fence, report.fencing)
   reports[#reports + 1] = report
@@ -46,7 +50,9 @@ local was_lost = call('ZREM', P .. 'lost', host) == 1
 
 local marks = read_marks(host, reports)
 local present = {}
-for _, report in ipairs(reports) do
+-- From behind: of several that become free at once the first of the host is then the first to be taken.
+for i = #reports, 1, -1 do
+  local report = reports[i]
   present[report.id] = true
   local unit = unit_record(report.id)
   if changed or not unit then

@@ -4,8 +4,8 @@ import RedisClient
 /// An agent's whole table, with who it is (design §6).
 package struct AgentHeartbeat: Equatable, Sendable {
     package var origin: AgentOrigin
-    /// The instance that the journal names, whose presence need not lapse first.
-    package var predecessor: InstanceID?
+    /// The instances that the journal names, the last first: their presence need not lapse before.
+    package var ancestors: [InstanceID]
     /// The first of its session.
     package var isFirst: Bool
     /// Where the agent's own HTTP (verify) is found, or empty.
@@ -15,11 +15,11 @@ package struct AgentHeartbeat: Equatable, Sendable {
     package var units: [UnitReport]
 
     package init(
-        origin: AgentOrigin, predecessor: InstanceID?, isFirst: Bool, address: String, version: String,
+        origin: AgentOrigin, ancestors: [InstanceID], isFirst: Bool, address: String, version: String,
         labels: [String: String], units: [UnitReport]
     ) {
         self.origin = origin
-        self.predecessor = predecessor
+        self.ancestors = ancestors
         self.isFirst = isFirst
         self.address = address
         self.version = version
@@ -32,6 +32,8 @@ package enum HeartbeatOutcome: Equatable, Sendable {
     case heard([AgentMessage])
     /// Another instance is live under this host id.
     case hostInUse(InstanceID)
+    /// An agent with another journal has spoken for this host; with the last fencing token that was given out.
+    case succeedsAnother(InstanceID, highest: FencingToken)
     case staleSession
 }
 
@@ -41,7 +43,8 @@ extension LeaseStore {
         var arguments = heartbeat.origin.arguments
         let labels = heartbeat.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)," }.joined()
         arguments += [
-            .text(heartbeat.predecessor?.text ?? ""), .text(heartbeat.isFirst ? "1" : "0"), .text(heartbeat.address),
+            .text(heartbeat.ancestors.map { $0.text + " " }.joined()), .text(heartbeat.isFirst ? "1" : "0"),
+            .text(heartbeat.address),
             .text(heartbeat.version), .text(labels.isEmpty ? "" : "," + labels),
             .integer(Limits.hostPresence.milliseconds), .integer(Int64(heartbeat.units.count)),
         ]
@@ -50,6 +53,8 @@ extension LeaseStore {
         switch answer.word {
         case "heard": return .heard(Inbox.ownMail(answer.bytes(1)))
         case "host-in-use": return .hostInUse(InstanceID(answer.text(1)))
+        case "succeeds-another":
+            return .succeedsAnother(InstanceID(answer.text(1)), highest: FencingToken(answer.integer(2)))
         case "stale-session": return .staleSession
         default: throw answer.notUnderstood
         }

@@ -7,12 +7,7 @@ if ARGV[1] == 'token' then
   lease = ARGV[2]
   record = lease_record(lease)
   if not record then
-    -- Unknown here is not ended at the agent: a word is left for its next heartbeat (design §6).
-    local marks = P .. 'ended:' .. host_of(lease)
-    if call('HLEN', marks) < 10000 then
-      mark_ended(lease, ARGV[3], 'released')
-      call('EXPIRE', marks, 900)
-    end
+    mark_unknown(lease, ARGV[3], 'released')
     local heard = call('ZSCORE', P .. 'hosts', host_of(lease))
     return { heard and 'not-held' or 'marked' }
   end

@@ -64,12 +64,7 @@ for _, id in ipairs(units) do
         freed[#freed + 1] = unit
       end
     else
-      if record.state == 'held' then
-        call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
-        call('HSET', P .. 'unit:' .. id, 'state', 'ending')
-        event('ending', 'unit', id, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
-      end
-      tell_agent(unit.host, { 'revoke', lease, reason, by, why })
+      mark_ending(unit, lease, record, reason, by, why)
       ending[#ending + 1] = lease
     end
   end

@@ -157,7 +157,7 @@ import Testing
 
     @Test func `goes on ending what was being ended`() throws {
         var bench = try Bench(past: .remembered(Self.memory(.ending(.reset), deadline: Bench.start + .seconds(7))))
-        #expect(bench.handle(.clockReached) == [.stopProcesses(try Bench.lease(5), Bench.process)])
+        #expect(bench.handle(.clockReached) == [.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(30))])
         #expect(bench.state() == "ending 5")
         bench.handle(.processesGone(try Bench.lease(5)))
         #expect(bench.state() == "free")
@@ -224,6 +224,30 @@ import Testing
             bench.machine.memory.restingUntil
                 == BootInstant(sinceBoot: Limits.longestTTL + Limits.lockDelay))
         #expect(bench.state() == "resting")
+    }
+
+    @Test func `after an agent with another journal rests, but for the leases that it knows`() throws {
+        var bench = try Bench(["h1/0", "h1/1"], past: .remembered(Self.memory(deadline: Bench.start + .seconds(60))))
+        #expect(bench.machine.ancestors == [InstanceID("before")])
+        bench.handle(.connected)
+        let actions = bench.answerHeartbeat(.succeedsAnother(InstanceID("other"), highest: FencingToken(9)))
+        #expect(actions.first == .writeJournal)
+        #expect(actions.last == .heartbeat(session: 2, isFirst: true, bench.machine.reports(at: bench.now)))
+        let memory = bench.machine.memory
+        #expect(memory.ancestors == [InstanceID("other"), InstanceID("before")])
+        #expect(memory.restingUntil == Bench.start + Limits.longestTTL + Limits.lockDelay)
+        #expect(memory.units.map(\.highest.value) == [9, 9])
+        #expect([bench.state("h1/0"), bench.state("h1/1")] == ["held 5", "resting"])
+        bench.answerHeartbeat(.heard([]))
+        // When its lease has ended the unit rests as well: the other agent may have given it to somebody.
+        bench.handle(.clockReached, after: .seconds(62))
+        #expect(bench.state("h1/0") == "resting")
+        // A further restart knows of it.
+        let next = try Bench(["h1/0"], past: .remembered(bench.machine.memory), at: bench.now)
+        #expect(next.state("h1/0") == "resting")
+        #expect(next.machine.ancestors == [InstanceID("a1"), InstanceID("other"), InstanceID("before")])
+        bench.handle(.clockReached, after: Limits.longestTTL)
+        #expect([bench.state("h1/0"), bench.state("h1/1")] == ["free", "free"])
     }
 
     @Test func `in a directory that was just made begins at once`() throws {

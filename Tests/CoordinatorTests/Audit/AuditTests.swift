@@ -98,7 +98,7 @@ import Testing
             try await Self.happen(redis, 2)
             try await eventually("it goes on", is: 529) { Self.ids(path).count }
             await Self.stop(second, redis)
-            let ids = Self.ids(path).map { EventID($0) }
+            let ids = Self.ids(path).map { RedisStreamID($0) }
             #expect(zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 })
             #expect(try Self.words(path) == ["begun"] + Array(repeating: "released", count: 529))
             let entry = try #require(AuditLine(Self.lines(path)[1])?.entry)

@@ -14,7 +14,7 @@ import Testing
             Texts.unlockNeeds, Texts.renewNeeds, Texts.notPresentToken, Texts.unanswered, Texts.unavailable,
             Texts.copyDegraded, Texts.verifyNeeds, Texts.unknownRequest("r1"), Texts.notFound("/x"),
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
-            Texts.cordonNeeds, Texts.nameTaken("r1"),
+            Texts.cordonNeeds, Texts.drainNeeds, Texts.nameTaken("r1"),
         ]
         #expect(
             told == [
@@ -43,6 +43,7 @@ import Testing
                 "2000 event streams are open at this coordinator already, which is its limit. Poll the status meanwhile.",
                 "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all.",
                 "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it.",
+                "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\".",
                 "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",
             ])
         #expect(
@@ -58,6 +59,7 @@ import Testing
             ends
                 == [
                     "is not known any more", "was given back", "was not renewed in time", "was revoked by ops",
+                    "was preempted by ops: its unit was asked for, and it was not given back in its grace",
                     "was ended by a reset by ops", "was force-released by ops", "was never told to a holder",
                     "was lost: its agent does not have it any more", "was never told to a holder",
                     "was never told to a holder",

@@ -46,7 +46,7 @@ private struct ToyPool {
                     lastDrawn += 1
                     events.append(.tokenDrawn(ticket, drawn("d\(lastDrawn)")))
                 case .answer(let call, let outcome): take(outcome, for: call)
-                case .ask, .answerAgain, .cancel, .beat:
+                case .ask, .answerAgain, .cancel, .giveBack, .beat:
                     if isUp { commands.append(action) } else { events.append(contentsOf: failure(of: action)) }
                 }
             }
@@ -68,7 +68,8 @@ private struct ToyPool {
         case .ask(let reference, _, _): [.askAnswered(reference, .failed)]
         case .answerAgain(let ticket, _, let nonce): [.againAnswered(ticket, nonce: nonce, .failed)]
         case .cancel(let ticket, let token, let cause): [.cancelFailed(ticket, token, cause)]
-        case .beat(let number, _): [.beatFailed(number: number)]
+        case .giveBack(let lease, let ticket, let token): [.giveBackFailed(lease, ticket, token)]
+        case .beat(let number, _, _): [.beatFailed(number: number)]
         case .drawToken, .answer: []
         }
     }
@@ -97,13 +98,20 @@ private struct ToyPool {
                 tickets[ticket] = nil
             }
             return nil
-        case .beat(let number, let named):
+        case .giveBack(let lease, let ticket, let token):
+            if let standing = tickets[ticket], standing.lease == lease, standing.token == token {
+                tickets[ticket] = nil
+            }
+            return nil
+        case .beat(let number, let count, let named):
             lastBeat = number
             var answer = BeatAnswer()
             for ticket in named {
                 if tickets[ticket] == nil { answer.unknown.append(ticket) }
                 if tickets[ticket]?.lease != nil { answer.held.append(ticket) }
             }
+            let waiting = tickets.filter { $0.value.lease == nil }.keys
+            if waiting.count > count { answer.more = waiting.sorted { $0.text < $1.text } }
             return .beatAnswered(number: number, answer)
         case .drawToken, .answer: return nil
         }

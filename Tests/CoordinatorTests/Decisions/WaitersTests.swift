@@ -78,11 +78,16 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
             waiters.handle(.renewed(try lease(5), nonce: "nonce-b", ttl: .seconds(120)), at: at(5)).answers.count == 1)
     }
 
-    @Test func `a grant for a ticket that nobody waits for is given back`() throws {
+    @Test func `a grant that nobody waits for is given back by its lease until Redis has heard it`() throws {
         var waiters = connected()
+        let wish = Waiters.Action.giveBack(try lease(5), TicketID("t-9"), TokenHash("hash-9"))
         #expect(
-            waiters.handle(.granted(grant("t-9", try lease(5), token: "hash-9", beat: 1)), at: at(1))
-                == [.cancel(TicketID("t-9"), TokenHash("hash-9"), .undelivered)])
+            waiters.handle(.granted(grant("t-9", try lease(5), token: "hash-9", beat: 1)), at: at(1)) == [wish])
+        // Also where the client has asked again meanwhile: the word is about a lease that nobody was told of.
+        _ = waiters.handle(.lockRequested(try request(1, ticket: "t-9", resumable: true)), at: at(2))
+        _ = waiters.handle(.giveBackFailed(try lease(5), TicketID("t-9"), TokenHash("hash-9")), at: at(2))
+        _ = waiters.handle(.beatDue, at: at(3))
+        #expect(waiters.handle(.beatAnswered(number: 2, BeatAnswer()), at: at(3)) == [wish])
     }
 
     @Test func `a client that leaves frees its place at once`() throws {
@@ -217,7 +222,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
     @Test func `a ticket that Redis has lost is asked again with its age`() throws {
         var waiters = try queued(request(1))
         #expect(
-            waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, naming: [TicketID("t-1")])])
+            waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
         let asks = waiters.handle(.beatAnswered(number: 2, BeatAnswer(unknown: [TicketID("t-1")])), at: at(2)).asks
         #expect(asks.map(\.age) == [.again(score: 77)])
     }
@@ -239,6 +244,33 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
                 == [.cancel(TicketID("t-1"), TokenHash("hash-1"), .cancelled)])
     }
 
+    @Test func `a lease whose host is silent is waited for no longer`() throws {
+        var waiters = try queued(request(1))
+        _ = waiters.handle(.held(TicketID("t-1")), at: at(2))
+        _ = waiters.handle(.tokenDrawn(TicketID("t-1"), drawn("b")), at: at(2))
+        let answer = Waiters.Event.againAnswered(TicketID("t-1"), nonce: "nonce-b", .givenUp(score: 7))
+        #expect(waiters.handle(answer, at: at(2)).isEmpty)
+        let asks = waiters.handle(.clockReached, at: at(2)).asks
+        #expect(asks.map(\.age) == [.again(score: 7)])
+        // What was asked for anew is told without another detour: no token is in doubt.
+        let reference = try #require(asks.first?.reference)
+        _ = waiters.handle(.askAnswered(reference, .offered(score: 7)), at: at(2))
+        let told = waiters.handle(.granted(grant("t-1", try lease(6), token: "hash-1", beat: 1)), at: at(3))
+        #expect(told.answers.count == 1)
+    }
+
+    @Test func `a ticket that Redis has and this coordinator does not is given up`() throws {
+        var waiters = try queued(request(1))
+        #expect(waiters.handle(.beatDue, at: at(2)) == [.beat(number: 2, count: 1, naming: [TicketID("t-1")])])
+        let answer = BeatAnswer(more: [TicketID("t-1"), TicketID("r-2")])
+        let cancel = Waiters.Action.cancel(TicketID("r-2"), TokenHash(""), .forgotten)
+        #expect(waiters.handle(.beatAnswered(number: 2, answer), at: at(2)) == [cancel])
+        // What could not be said is found again, and is no doubt about a later wait of the same request.
+        _ = waiters.handle(.cancelFailed(TicketID("r-2"), TokenHash(""), .forgotten), at: at(3))
+        _ = waiters.handle(.beatDue, at: at(3))
+        #expect(waiters.handle(.beatAnswered(number: 3, BeatAnswer()), at: at(3)).isEmpty)
+    }
+
     @Test func `each waiting ticket is named every five seconds`() throws {
         var waiters = connected()
         for call in 1...25 as ClosedRange<UInt64> {
@@ -249,7 +281,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         var named: Set<TicketID> = []
         for index in 0..<10 {
             let moment = at(2 + Double(index) / 2)
-            for case .beat(let number, let tickets) in waiters.handle(.beatDue, at: moment) {
+            for case .beat(let number, _, let tickets) in waiters.handle(.beatDue, at: moment) {
                 #expect(tickets.count <= 3)
                 named.formUnion(tickets)
                 _ = waiters.handle(.beatAnswered(number: number, BeatAnswer()), at: moment)
@@ -263,7 +295,7 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(waiters.handle(.beatDue, at: at(1)).count == 1)
         #expect(waiters.handle(.beatDue, at: at(2)).isEmpty)
         _ = waiters.handle(.beatFailed(number: 2), at: at(3))
-        #expect(waiters.handle(.beatDue, at: at(3)) == [.beat(number: 3, naming: [])])
+        #expect(waiters.handle(.beatDue, at: at(3)) == [.beat(number: 3, count: 0, naming: [])])
     }
 
     @Test func `force and another coordinator end a wait`() throws {

@@ -79,6 +79,7 @@ import Testing
             held: [held(present, by: "a", since: 4000, ends: 50_000)])
         let second = try #require(mirror.waiters[TicketID("t2")])
         #expect(mirror.explanation(of: second, at: Self.now, aging: .standard).expectedWait == nil)
+        #expect(mirror.expectedWaits(at: Self.now).isEmpty)
         for number in 1...3 as ClosedRange<Int64> {
             let past = try lease(100 + number, of: "n1/9")
             let fields = [
@@ -91,9 +92,33 @@ import Testing
         let why = mirror.explanation(of: second, at: Self.now, aging: .standard)
         // The present holder has 6 of its 10 s left, the one ahead then takes 10 s.
         #expect(why.expectedWait == 16_000)
+        #expect(mirror.expectedWaits(at: Self.now) == [TicketID("t1"): 6000, TicketID("t2"): 16_000])
         #expect(
             why.sentence.hasSuffix(
                 "1 of them cannot be granted at present: not heard of, resting after a restart, or cordoned."))
+    }
+
+    @Test func `the status expects of each what its explanation does, and of a class never seen nothing`() throws {
+        let present = try lease(1, of: "n1/0")
+        var mirror = try mirror(
+            [unit("n1/0", .held, present), unit("n1/1", .free)],
+            [
+                terms("t1", "x", priority: 15, age: 5000), terms("t2", "y", priority: 15, selector: "gpu/unit=n1/0"),
+                terms("t3", "z", priority: 15), terms("t4", "dream", priority: 20), terms("t5", "last", priority: 20),
+                terms("t6", "nowhere", priority: 15, selector: "gpu/host=n9"),
+            ], held: [held(present, by: "a", since: 4000, ends: 50_000)])
+        for number in 1...3 as ClosedRange<Int64> {
+            let past = try lease(100 + number, of: "n1/9")
+            let fields = ["lease": past.text, "priority": "15", "ttl": "1000", "expires": "\(1000 * number + 1000)"]
+            mirror.apply(PoolEvent(id: "\(number)-0", kind: .granted, at: 1000 * number, fields: fields))
+            mirror.apply(PoolEvent(id: "\(number)-1", kind: .released, at: 1000 * number + 10_000, fields: fields))
+        }
+        let all = mirror.expectedWaits(at: Self.now)
+        for (ticket, waiter) in mirror.waiters {
+            #expect(mirror.explanation(of: waiter, at: Self.now, aging: .standard).expectedWait == all[ticket])
+        }
+        // Behind a dreamer nobody knows, since none has been seen to hold.
+        #expect(all[TicketID("t4")] != nil && all[TicketID("t5")] == nil && all[TicketID("t6")] == nil)
     }
 
     @Test func `with strict aging it says so, and counts in words`() throws {

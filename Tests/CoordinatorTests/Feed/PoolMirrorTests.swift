@@ -1,5 +1,6 @@
 import LeaseModel
 import LeaseStore
+import RedisClient
 import TestSupport
 import Testing
 
@@ -17,7 +18,9 @@ import Testing
         }
         lines += copy.leases.values.sorted { $0.lease < $1.lease }.map { lease in
             // What an offer was asked for with is told when it is granted.
-            let more = lease.state == .offered ? "" : " '\(lease.caller)' \(lease.metadata)"
+            let more =
+                lease.state == .offered
+                ? "" : " '\(lease.caller)' \(lease.metadata) \(lease.preemption.map { "\($0)" } ?? "-")"
             return
                 "lease \(lease.lease) \(lease.state) \(lease.holder) \(lease.ticket) \(lease.priority) \(lease.ttl)\(more)"
         }
@@ -61,7 +64,7 @@ import Testing
                 }
                 // Events that come late, on another connection than what was read, change nothing for good.
                 var late = read
-                for event in page.events where EventID(event.id) > EventID(before) { late.apply(event) }
+                for event in page.events where RedisStreamID(event.id) > RedisStreamID(before) { late.apply(event) }
                 #expect(
                     shown(late) == shown(read), "late events, step \(step) of seed \(seed): \(pool.deeds.suffix(8))")
                 if shown(followed) != shown(read) { return }
@@ -88,7 +91,7 @@ import Testing
             #expect(mirror.apply(event(.released, at: began + 2000, ["lease": lease.text, "state": "free"])) == lease)
             #expect(mirror.lease(of: TicketID("t1")) == nil)
         }
-        #expect(mirror.holds.typical(15) == 2000)
-        #expect(mirror.holds.typical(0) == nil)
+        #expect(mirror.holds.typical(.standard) == 2000)
+        #expect(mirror.holds.typical(.voice) == nil)
     }
 }

@@ -9,7 +9,8 @@ import Telemetry
 struct DoctorChecks: Sendable {
     private let service: Service
     private let redis: RedisEndpoint?
-    private let agentSocket: String
+    /// Nil where it has to be found.
+    private let agentSocket: String?
     private let search: DeviceSearchSettings
     private let surroundings: Surroundings
     /// Where this machine's files are looked for: empty but in tests.
@@ -20,9 +21,7 @@ struct DoctorChecks: Sendable {
         self.root = root
         service = try Service.of(given, surroundings)
         redis = try given.optional(DoctorOptions.redis)
-        agentSocket =
-            try given.optional(RunOptions.agentSocket)
-            ?? Agent.socketPath(in: AgentOptions.stateDirectory(surroundings.environment))
+        agentSocket = try given.optional(RunOptions.agentSocket)
         var search = DeviceSearchSettings(environment: surroundings.environment)
         search.options.probeDeadline = try given.value(ProbeOptions.timeout)
         search.options.probe = try given.optional(ProbeOptions.program)
@@ -91,6 +90,13 @@ struct DoctorChecks: Sendable {
     }
 
     private func agentCheck() async -> Check.Outcome {
+        let agentSocket: String
+        if let given = self.agentSocket {
+            agentSocket = given
+        } else {
+            let status = try? await service.call(.get, "/v1/gpu/status")
+            agentSocket = ThisMachine(status: status?.body ?? [:]).agentSocket(surroundings.environment)
+        }
         let agent = Service(client: service.client, endpoint: .unix(path: agentSocket), token: nil)
         do throws(HTTPError) {
             let answer = try await agent.call(.get, "/health")

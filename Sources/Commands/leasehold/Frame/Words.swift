@@ -15,6 +15,12 @@ enum Words {
         }
     }
 
+    /// How long a wait may be: `soon` below a second, `unknown` where nobody can say.
+    static func expected(_ milliseconds: Double?) -> String {
+        guard let milliseconds else { return "unknown" }
+        return milliseconds < 1000 ? "soon" : span(.milliseconds(milliseconds))
+    }
+
     /// Seconds with at most one digit behind the point.
     static func seconds(_ seconds: Double) -> String {
         guard seconds.isFinite, abs(seconds) < 1e12 else { return "?" }

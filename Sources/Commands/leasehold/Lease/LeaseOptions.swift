@@ -20,6 +20,10 @@ enum LeaseOptions {
         help: "Only devices of this type.", section: section, places: .flag)
     static let labels = Option.list(
         "label", "NAME=VALUE", help: "Only hosts that carry this label.", section: section, places: .flag)
+    static let affinity = Option.text(
+        "affinity", "TEXT",
+        help: "What the unit should still be warm for: of the free ones, one that served the same text last.",
+        example: "--affinity model:qwen", section: section, places: .flag)
     static let pool = Option.text(
         "pool", "NAME", help: "Refuse a coordinator that serves another pool.", section: section, places: .flag)
     static let priority = Option.integer(
@@ -33,6 +37,15 @@ enum LeaseOptions {
         "takeover", help: "First give back what this id holds itself, as after a crash of its own earlier run.",
         section: section, places: .flag)
 
+    static let preempt = Option.flag(
+        "preempt",
+        help: "Where the coordinator allows it, have a holder of worse priority asked to give its unit back.",
+        section: section, places: .flag)
+    static let preemptCommand = Option.text(
+        "preempt-command", "COMMAND",
+        help: "Run by /bin/sh when somebody asks for this lease's unit, as in \"leasehold unload ollama\".",
+        section: section, places: .flag)
+
     /// How long the lease stands without a renewal.
     static func ttl(standard: Duration?, help: String) -> Option<Duration> {
         .seconds(
@@ -41,8 +54,8 @@ enum LeaseOptions {
     }
 
     static let selecting = [
-        host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, pool.entry, priority.entry,
-        timeout.entry, takeover.entry,
+        host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry, pool.entry,
+        priority.entry, timeout.entry, takeover.entry, preempt.entry,
     ]
     private static let section = "The lease"
 
@@ -64,9 +77,11 @@ enum LeaseOptions {
             labels[String(parts[0])] = .string(String(parts[1]))
         }
         if !labels.isEmpty { body["labels"] = .object(labels) }
+        if let affinity = try given.optional(affinity) { body["affinity"] = .string(affinity) }
         if let pool = try given.optional(pool) { body["pool"] = .string(pool) }
         if let priority = try given.optional(priority) { body["priority"] = .integer(Int64(priority)) }
         if try given.isOn(takeover) { body["takeover"] = .bool(true) }
+        if try given.isOn(preempt) { body["preempt"] = .bool(true) }
         return body
     }
 }

@@ -199,6 +199,8 @@ private actor Up {
         // Made no earlier: where a start has failed before it, the directory has still held nothing.
         settings.isFirstJoin = try Files.makeDirectory(settings.stateDirectory)
         settings.labels = options.labels
+        // Where a `leasehold run` of this machine finds it, wherever the state lies.
+        settings.address = "unix://" + Agent.socketPath(in: settings.stateDirectory)
         settings.longestTTL = options.coordinator.longestTTL
         var search = DeviceSearchSettings(environment: environment)
         search.options = options.devices
@@ -214,7 +216,12 @@ private actor Up {
     private func waitUntilServing() async {
         let end = loop.now + Self.startDeadline
         while loop.now < end, !isEnding {
-            if await agent?.isRegistered == true, await coordinator?.isReady == true { return }
+            // Status shows the GPUs a moment after the agent has told of them.
+            if await agent?.isRegistered == true, await coordinator?.isReady == true,
+                await coordinator?.shows(options.host) == true
+            {
+                return
+            }
             await loop.sleep(for: .milliseconds(5))
         }
     }

@@ -82,6 +82,7 @@ local function agree(unit, report, record)
     call('HSET', P .. 'unit:' .. unit.id, 'state', 'held')
     call('ZREM', P .. 'offers', report.lease)
     call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)
+    if record.affinity ~= '' then warm(unit.id, record.affinity) end
     call('ZADD', P .. 'holder:' .. record.caller .. '/' .. record.holder, string.match(report.lease, '#(.*)$'), report.lease)
     event('restored', 'unit', unit.id, 'lease', report.lease, 'holder', record.holder, 'caller', record.caller, 'ticket',
       record.ticket, 'priority', record.priority, 'ttl', record.ttl, 'expires', int(expires), 'metadata', record.metadata,
@@ -92,6 +93,7 @@ local function agree(unit, report, record)
   elseif record.state == 'held' and report.state == 'ending' then
     call('HSET', key, 'state', 'ending')
     call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
+    event('ending', 'unit', unit.id, 'lease', report.lease, 'holder', record.holder, 'why', 'what runs under it has to end')
   end
 end
 
@@ -101,7 +103,7 @@ local function compare(unit, report, mark, first)
   if report.state == 'free' or report.state == 'resting' then
     if record and record.state == 'offered' and report.state == 'free' then
       local message = { 'offer', lease, record.token, record.beat, '', '' }
-      for i = 1, 9 do message[#message + 1] = record[terms_names[i]] end
+      for i = 1, #terms_names - 1 do message[#message + 1] = record[terms_names[i]] end
       return tell_agent(unit.host, message)
     end
     if record then drop_record(unit, lease, record, 'its agent does not have it') end
@@ -141,5 +143,6 @@ local function forget_unit(id)
   take_from_free(unit)
   local record = unit.lease ~= '' and lease_record(unit.lease)
   if record then drop_record(unit, unit.lease, record, 'the device is gone') end
+  forget_warm(id)
   call('DEL', P .. 'unit:' .. id)
 end

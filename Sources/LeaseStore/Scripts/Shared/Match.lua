@@ -1,9 +1,10 @@
 -- Match: who gets a unit, and the moves of tickets and leases that every state change is made of (design §3, §4).
 -- uses: Keys Clock Events Mail
 local OFFER_WINDOW_MS = 2000
-local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'token' }
+local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'grace',
+  'token' }
 local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
-  'token', 'state', 'unit', 'reason', 'by', 'why', 'beat' }
+  'grace', 'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity' }
 local function lease_record(lease)
   local record = fields(lease_names, call('HMGET', P .. 'lease:' .. lease, unpack(lease_names)))
   return record.state ~= '' and record or nil
@@ -42,10 +43,40 @@ local function take_from_free(unit)
   call('ZREM', own, unit.id)
 end
 
--- A free unit that this selector takes, the smallest that fits; nil where none is free.
-local function free_unit(selector)
+-- By memory, so that the smallest that fits comes first; of equal ones that of the host which had the most free ones.
+-- The half is reached by nobody, so that a bound on the memory is one on the score.
+local function put_among_free(unit)
+  local all, own = free_set(unit)
+  local memory = tonumber(unit.vram) or 0
+  call('ZADD', own, memory, unit.id)
+  local free = math.min(call('ZCARD', own), 4096)
+  call('ZADD', all, memory + (4096 - free) / 8192, unit.id)
+end
+
+-- Which unit served which affinity last: a unit is warm for one at a time.
+local WARM_LOOKED_AT = 8
+local function warm(unit, affinity)
+  local before = call('HGET', P .. 'unit:' .. unit, 'warm')
+  if before and before ~= affinity then call('ZREM', P .. 'warm:' .. before, unit) end
+  call('HSET', P .. 'unit:' .. unit, 'warm', affinity)
+  call('ZADD', P .. 'warm:' .. affinity, int(now_ms), unit)
+end
+local function forget_warm(unit)
+  local before = call('HGET', P .. 'unit:' .. unit, 'warm')
+  if before then call('ZREM', P .. 'warm:' .. before, unit) end
+end
+
+-- A free unit that this selector takes, nil where none is free: one that served this affinity last, or the smallest that
+-- fits.
+local function free_unit(selector, affinity)
   local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
   local kind, scope = string.match(base, '^([^/]*)/(.*)$')
+  if affinity ~= '' then
+    for _, id in ipairs(call('ZREVRANGE', P .. 'warm:' .. affinity, 0, WARM_LOOKED_AT - 1)) do
+      local record = call('ZSCORE', P .. 'free:' .. kind, id) and unit_record(id)
+      if record and meets(record, selector) then return record end
+    end
+  end
   local unit = string.match(scope, '^unit=(.*)$')
   if unit then
     if not call('ZSCORE', P .. 'free:' .. kind, unit) then return nil end
@@ -121,6 +152,10 @@ local function offer(unit, terms, after)
     record[#record + 1] = terms[terms_names[i]]
     if i < #terms_names then message[#message + 1] = terms[terms_names[i]] end
   end
+  if terms.affinity ~= '' then
+    record[#record + 1] = 'affinity'
+    record[#record + 1] = terms.affinity
+  end
   call('HSET', P .. 'lease:' .. lease, unpack(record))
   call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'offered', 'lease', lease)
@@ -132,8 +167,9 @@ local function offer(unit, terms, after)
   return lease
 end
 
+local ticket_names = { 'affinity', unpack(terms_names) }
 local function ticket_terms(ticket)
-  local terms = fields(terms_names, call('HMGET', P .. 'ticket:' .. ticket, unpack(terms_names)))
+  local terms = fields(ticket_names, call('HMGET', P .. 'ticket:' .. ticket, unpack(ticket_names)))
   terms.ticket = ticket
   return terms
 end
@@ -155,9 +191,7 @@ local function settle(unit, after)
       dequeue(ticket, queue)
       return offer(unit, ticket_terms(ticket), after)
     end
-    local all, own = free_set(unit)
-    call('ZADD', all, unit.vram, unit.id)
-    call('ZADD', own, unit.vram, unit.id)
+    put_among_free(unit)
   end
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'free', 'lease', '')
   if unit.state == 'unheard' or unit.state == 'resting' then event('unit-state', 'unit', unit.id, 'state', 'free') end
@@ -187,7 +221,7 @@ end
 
 -- Queues the ticket of an offer that came to nothing again, with its old score, and looks for another free unit.
 local function requeue(record)
-  local ticket, terms = record.ticket, { 'lease', '' }
+  local ticket, terms = record.ticket, { 'lease', '', 'affinity', record.affinity }
   for _, name in ipairs(terms_names) do
     terms[#terms + 1] = name
     terms[#terms + 1] = record[name]
@@ -196,7 +230,7 @@ local function requeue(record)
   call('SADD', P .. 'waiting:' .. record.coordinator, ticket)
   enqueue(ticket, record.selector, record.score)
   waits('requeued', record)
-  local unit = free_unit(record.selector)
+  local unit = free_unit(record.selector, record.affinity)
   if unit then
     take_from_free(unit)
     settle(unit)
@@ -206,6 +240,14 @@ end
 -- The word about an early end: kept for the agent's next heartbeat, in case the message is lost (design §6).
 local function mark_ended(lease, token, reason)
   call('HSET', P .. 'ended:' .. host_of(lease), lease, token .. '\31' .. reason)
+end
+-- The same of a lease that is not known here, which is not ended at its agent for all that.
+local function mark_unknown(lease, token, reason)
+  local marks = P .. 'ended:' .. host_of(lease)
+  if call('HLEN', marks) < 10000 then
+    mark_ended(lease, token, reason)
+    call('EXPIRE', marks, 900)
+  end
 end
 local function remember_gone(lease, reason, by)
   call('SET', P .. 'gone:' .. lease, reason .. '\31' .. (by or ''), 'EX', 900)
@@ -228,6 +270,16 @@ local function withdraw(lease, record, reason)
   remove_lease(lease, record)
   tell_agent(host_of(lease), { 'end', lease, record.token, 'withdrawn' })
   lease_event(reason, lease, record, 'free')
+end
+
+-- An admin's word about a confirmed lease: its agent ends what runs under it and says when that is gone (design §4.6).
+local function mark_ending(unit, lease, record, reason, by, why)
+  if record.state == 'held' then
+    call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
+    call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
+    event('ending', 'unit', unit.id, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
+  end
+  tell_agent(unit.host, { 'revoke', lease, reason, by, why })
 end
 
 -- Nothing of this host is offered before it has spoken again.
