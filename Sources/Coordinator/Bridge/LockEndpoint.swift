@@ -67,7 +67,7 @@ extension Coordinator {
         limits.endWait(waiting.call.caller)
         switch outcome {
         case .acquired, .timedOut, .forceReleased, .unknownHost, .unknownUnit: preemptionOver(waiting.ticket)
-        case .moved, .shuttingDown: preemptionOver(waiting.ticket, isElsewhere: true)
+        case .moved, .shuttingDown, .ofUnknownAge: preemptionOver(waiting.ticket, isElsewhere: true)
         case .replaced, .tooManyWaiting, .nameTaken: break  // another call's
         }
         count(outcome, waiting.terms, began: waiting.began)
