@@ -82,7 +82,6 @@ import Testing
             settings.isFirstJoin = false
             let again = try await scene.start(settings)
             try await eventually("the agent has its answer", is: "held \(lease)") { await scene.state(at: again) }
-            let passed = scene.redis.loop.now - granted
             guard case .held(let held)? = await again.reports.first?.state else { return }
             #expect(held.remaining < before.remaining)
             try await scene.ask("t2")
