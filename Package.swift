@@ -9,9 +9,10 @@ let server = plain + ["RedisClient", "LeaseStore"]
 
 /// One name a state change; `Shared/` holds the pieces that several scripts use.
 let scripts = [
-    "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "Drain", "End", "Heartbeat", "History", "Leave",
-    "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Tickets", "Shared/Clock", "Shared/Compare",
-    "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail", "Shared/Match", "Shared/Session",
+    "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "Drain", "End", "Heartbeat", "History",
+    "Insist", "Leave", "Preempt", "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Spare", "Tickets",
+    "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail",
+    "Shared/Match", "Shared/Preemption", "Shared/Session",
 ].map { "Scripts/\($0).lua" }
 
 /// What the simulator puts around each script of the pool.

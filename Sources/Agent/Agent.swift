@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP
+import JSON
 import LeaseModel
 import LeaseStore
 import RedisClient
@@ -37,6 +38,9 @@ package actor Agent {
     private var isInboxUp = false
     private var doors: [HTTPServer] = []
     private var calls: [Int: HTTPExchange] = [:]
+    /// Those who stay connected for a lease, by the number of their call.
+    private var followers: [Int: (lease: LeaseID, exchange: HTTPExchange)] = [:]
+    private var followTimer: LoopTimer?
     private var callCount = 0
     /// Where `verifyListen` is bound.
     package private(set) var verifyPort: Int?
@@ -124,7 +128,7 @@ package actor Agent {
         }
         return AgentMachine(
             instance: instance, past: past, inventory: units, lockDelay: settings.lockDelay,
-            longestTTL: settings.longestTTL, at: now)
+            longestTTL: settings.longestTTL, longestGrace: settings.longestGrace, at: now)
     }
 
     private func openDoors() throws(AgentError) {
@@ -160,11 +164,89 @@ package actor Agent {
 
     private func answer(_ number: Int, _ request: HTTPRequest, through door: Door) async {
         let reply = await reply(to: request, through: door)
-        calls.removeValue(forKey: number)?.respond(HTTPResponse(status: reply.status, json: reply.body))
+        guard let exchange = calls.removeValue(forKey: number) else { return }
+        guard let lease = reply.follows, stage == .running else {
+            return exchange.respond(HTTPResponse(status: reply.status, json: reply.body))
+        }
+        followers[number] = (lease, exchange)
+        exchange.startStream(
+            status: 200, headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"])
+        if let asked = machine?.asked(of: lease) { tellFollowers(of: lease, asked) }
+        // Called at once where it is gone already.
+        exchange.onClientGone = { self.followerGone(number) }
+        if followTimer?.isArmed == false { followTimer?.arm(after: Self.followPause) }
+    }
+
+    /// Often enough for a follower to notice an agent that is no more.
+    private static let followPause = Duration.seconds(10)
+
+    private func comment() {
+        for (number, follower) in followers where !follower.exchange.send(Array(": \n\n".utf8)) {
+            followers[number] = nil
+        }
+        if !followers.isEmpty { followTimer?.arm(after: Self.followPause) }
+    }
+
+    /// What a holder that stays connected hears: `preempting`, with who wants the unit and how long it has, or `spared`; and
+    /// `ending`, with the reason.
+    private func tellFollowers(of lease: LeaseID, _ asked: OwnLease.Asked?) {
+        if let asked {
+            log.info(
+                "lease_asked_back",
+                [
+                    "lease": .text(lease.text), "for": .text(asked.preemption.holder.text),
+                    "by": .text(asked.preemption.by),
+                ])
+        }
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("lease", lease.text)
+            guard let asked else { return }
+            writer.member("for", asked.preemption.holder.text)
+            writer.member("priority", asked.preemption.priority)
+            writer.member("by", asked.preemption.by)
+            writer.member("within_ms", max(.zero, asked.deadline - now).milliseconds)
+        }
+        tellFollowers(of: lease, asked == nil ? "spared" : "preempting", writer.bytes)
+    }
+
+    /// The lease is over: sooner than its next renewal would say so.
+    private func tellFollowersOfEnd(of lease: LeaseID) {
+        guard let reason = machine?.endingReason(of: lease) else { return }
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.member("lease", lease.text)
+            writer.member("reason", reason.rawValue)
+        }
+        tellFollowers(of: lease, "ending", writer.bytes)
+    }
+
+    private func tellFollowers(of lease: LeaseID, _ kind: String, _ data: [UInt8]) {
+        let event = Array("event: \(kind)\ndata: ".utf8) + data + Array("\n\n".utf8)
+        for (number, follower) in followers where follower.lease == lease && !follower.exchange.send(event) {
+            followers[number] = nil
+        }
+    }
+
+    private func followerGone(_ number: Int) {
+        guard let follower = followers.removeValue(forKey: number), stage == .running else { return }
+        watch.doubtKeeper(of: follower.lease)
+        watchTimer?.arm(after: .zero)
+    }
+
+    /// Whose lease is over is told so by the end of its stream.
+    private func endFollowers(except standing: [RunningProcess]) {
+        guard !followers.isEmpty else { return }
+        let leases = Set(standing.map(\.lease))
+        for (number, follower) in followers where !leases.contains(follower.lease) {
+            followers[number] = nil
+            follower.exchange.endStream()
+        }
     }
 
     private func connect() {
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        followTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
         watchTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtProcesses() } }
         probeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.probe() } }
         probeTimer?.arm(after: settings.probeInterval)
@@ -184,6 +266,8 @@ package actor Agent {
         guard stage == .running || stage == .over else { return }
         let speaks = stage == .running && isClientUp
         stage = .stopped
+        endFollowers(except: [])
+        followTimer?.disarm()
         wakeTimer?.disarm()
         watchTimer?.disarm()
         probeTimer?.disarm()
@@ -219,18 +303,45 @@ package actor Agent {
 
     /// Remembers what runs under a lease, so that it is ended with it. False where the token is not the lease's
     /// present one, or the process was not started for this lease on this host: its environment has to have the
-    /// lease's id as the value of a variable.
-    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash) async -> Bool {
+    /// lease's id as the value of a variable. Where a `keeper` is named, the end of that process ends it as well.
+    package func processStarted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32? = nil) async
+        -> Bool
+    {
         for _ in 0..<Self.looksAtStart {
             switch ProcessWatch.group(of: process, startedFor: lease) {
             case .foreign: return false
             case .starting: await loop.sleep(for: .milliseconds(5))
-            case .found(let group):
-                feed(.processStarted(lease, token, group))
-                return machine?.processes.contains { $0.lease == lease && $0.process == group } ?? false
+            case .found(let group): return watch(group, under: lease, token: token, keeper: keeper)
             }
         }
         return false
+    }
+
+    /// Puts a process that runs already under a lease. False where the token is not the lease's present one, or the process
+    /// is gone, another user's, or under another lease.
+    package func processAdopted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {
+        guard let adopted = ProcessWatch.adoptable(process),
+            !(machine?.processes ?? []).contains(where: { $0.lease != lease && $0.process.group == adopted.group }),
+            ProcessGroup.of(process).map({ group in
+                !(machine?.processes ?? []).contains {
+                    $0.lease != lease && !$0.process.isAlone && $0.process.group == group
+                }
+            }) ?? false
+        else { return false }
+        return watch(adopted, under: lease, token: token, keeper: keeper)
+    }
+
+    private func watch(_ process: LeaseProcess, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {
+        var process = process
+        process.keeper = keeper.flatMap { ForeignProcess($0) }.map {
+            LeaseProcess.Keeper(process: $0.number, startTicks: $0.startTicks)
+        }
+        feed(.processStarted(lease, token, process))
+        guard machine?.processes.contains(where: { $0.lease == lease && $0.process == process }) == true else {
+            return false
+        }
+        log.info("process_watched", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
+        return true
     }
 
     /// How often a process that is just being started is looked at.
@@ -297,9 +408,14 @@ package actor Agent {
     }
 
     private func lookAtProcesses() {
-        for lease in watch.look(at: loop.now) { feed(.processesGone(lease)) }
+        let sight = watch.look(at: loop.now)
+        for lease in sight.gone { feed(.processesGone(lease)) }
+        for lease in sight.abandoned {
+            log.info("keeper_gone", ["lease": .text(lease.text)])
+            feed(.keeperGone(lease))
+        }
         if stage == .over, !watch.isStopping { return end(.succeeded(settings.host.text)) }
-        if !watch.isEmpty { watchTimer?.arm(after: ProcessWatch.interval) }
+        if !watch.isEmpty { watchTimer?.arm(after: watch.pause) }
     }
 
     /// One event after the other, also when performing one brings the next.
@@ -320,6 +436,7 @@ package actor Agent {
     private func arm() {
         let processes = machine?.processes ?? []
         watch.follow(processes)
+        endFollowers(except: processes)
         if !watch.isEmpty, watchTimer?.isArmed == false { watchTimer?.arm(after: ProcessWatch.interval) }
         let wakeAt = machine?.wakeAt
         guard wakeAt != armedFor else { return }
@@ -346,9 +463,12 @@ package actor Agent {
             case .reconnect:
                 log.warning("redis_silent")
                 client.reconnect()
-            case .stopProcesses(let lease, let process):
+            case .stopProcesses(let lease, let process, let grace):
                 log.info("processes_stopped", ["lease": .text(lease.text), "group": .integer(Int64(process.group))])
-                watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+                watch.stop(lease, process, grace: grace, at: loop.now)
+                tellFollowersOfEnd(of: lease)
+                watchTimer?.arm(after: ProcessWatch.endingInterval)
+            case .tellAsked(let lease, let asked): tellFollowers(of: lease, asked)
             case .refused(let other): end(.hostInUse(settings.host.text, instance: other.text))
             case .succeeded: succeeded()
             }
@@ -359,8 +479,9 @@ package actor Agent {
     private func succeeded() {
         log.error("succeeded")
         stage = .over
-        for (lease, process) in machine?.processes ?? [] {
-            watch.stop(lease, process, grace: settings.stopGrace, at: loop.now)
+        for running in machine?.processes ?? [] {
+            watch.stop(
+                running.lease, running.process, grace: min(running.grace, settings.longestGrace), at: loop.now)
         }
         watchTimer?.arm(after: .zero)
     }

@@ -95,10 +95,11 @@ extension AgentOptions {
             options.settings.longestTTL = try duration("--max-ttl", text, 0.1...Limits.longestTTL.seconds)
         },
         AgentOption(
-            name: "stop-grace", value: .one("SECONDS"), standard: "5",
-            help: "How long the processes of a revoked lease have to end before they are killed."
+            name: "max-grace", value: .one("SECONDS"), standard: "600",
+            help:
+                "The longest that the processes of a lease have between SIGTERM and SIGKILL, whatever the lease asked for."
         ) { (options, text) throws(Invalid) in
-            options.settings.stopGrace = try duration("--stop-grace", text, 0...3600)
+            options.settings.longestGrace = try duration("--max-grace", text, 0...Limits.longestGrace.seconds)
         },
         AgentOption(
             name: "verify-listen", value: .one("HOST:PORT"), standard: "none",

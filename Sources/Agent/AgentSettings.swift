@@ -14,8 +14,8 @@ package struct AgentSettings: Sendable {
     package var lockDelay = Limits.lockDelay
     /// The pool's longest lease: how long the units rest where it is not known what they held.
     package var longestTTL = Limits.longestTTL
-    /// Between asking the processes of a revoked lease to end and killing them.
-    package var stopGrace = Duration.seconds(5)
+    /// The longest that the processes of a lease have between being asked to end and being killed, whatever it asked for.
+    package var longestGrace = Limits.longestGrace
     /// How often the devices are looked at again.
     package var probeInterval = Duration.seconds(60)
     /// Where `verify` is answered over TCP, beside the unix socket in the state directory; port 0 takes a free one.

@@ -7,13 +7,16 @@ import LeaseModel
 /// user may open, what runs under leases.
 ///
 /// - `POST /v1/gpu/verify` `{"unit", "fencing_token"}`: `{"status": "current" | "stale", …}`
-/// - `POST /v1/agent/processes` `{"token", "pid"}`, unix socket only: `{"status": "watched"}`
+/// - `POST /v1/agent/processes` `{"token", "pid", "keeper", "adopt"}`, unix socket only: `{"status": "watched"}`, or, where
+///   `text/event-stream` is accepted, a stream that stands for as long as the lease has something to run
 /// - `GET /health`
 extension Agent {
     /// What a call is answered with.
     struct Reply {
         var status: Int
         var body: [UInt8]
+        /// Whose stream is begun in place of the body.
+        var follows: LeaseID?
 
         init(_ status: Int, _ members: (inout JSONWriter) -> Void) {
             var writer = JSONWriter()
@@ -46,7 +49,7 @@ extension Agent {
                 writer.member("units", reports.count)
             }
         case (.post, "/v1/gpu/verify"): return verifyReply(request.body)
-        case (.post, "/v1/agent/processes") where door == .unix: return await processReply(request.body)
+        case (.post, "/v1/agent/processes") where door == .unix: return await processReply(request)
         case (_, "/health"), (_, "/v1/gpu/verify"):
             return .refusal(405, "method_not_allowed", "Use GET for /health and POST for /v1/gpu/verify.")
         default:
@@ -74,23 +77,35 @@ extension Agent {
         }
     }
 
-    private func processReply(_ body: [UInt8]) async -> Reply {
+    private func processReply(_ request: HTTPRequest) async -> Reply {
         let text = "Send {\"token\": \"LEASE.SECRET\", \"pid\": NUMBER} with the token of the lock's answer."
-        guard let object = try? JSONParser.parse(body).object, let token = object["token"]?.string,
+        guard let object = try? JSONParser.parse(request.body).object, let token = object["token"]?.string,
             let dot = token.lastIndex(of: "."), let lease = try? LeaseID(String(token[..<dot])),
             let process = object["pid"]?.integer.flatMap({ Int32(exactly: $0) }), process > 1
         else { return .malformed(text) }
         let hash = TokenHash(Digest.sha256Hex(String(token[token.index(after: dot)...])))
-        guard await processStarted(process, under: lease, token: hash) else {
-            return .refusal(
-                409, "not_watched",
-                "The lease is not held with this token, or process \(process) was not started with its id in the environment. The lease goes on without."
-            )
+        let keeper = object["keeper"]?.integer.flatMap { Int32(exactly: $0) }
+        if object["adopt"]?.bool == true {
+            guard processAdopted(process, under: lease, token: hash, keeper: keeper) else {
+                return .refusal(
+                    409, "not_watched",
+                    "The lease is not held with this token, or process \(process) is gone, runs under another lease, or belongs to another user than this machine's agent."
+                )
+            }
+        } else {
+            guard await processStarted(process, under: lease, token: hash, keeper: keeper) else {
+                return .refusal(
+                    409, "not_watched",
+                    "The lease is not held with this token, or process \(process) was not started with its id in the environment. The lease goes on without."
+                )
+            }
         }
-        return Reply(200) { writer in
+        var reply = Reply(200) { writer in
             writer.member("status", "watched")
             writer.member("lease", lease.text)
         }
+        if request.headers["Accept"] == "text/event-stream" { reply.follows = lease }
+        return reply
     }
 }
 

@@ -42,6 +42,7 @@ package struct Voice: Sendable {
         switch word {
         case .confirm(let lease): return await confirm(lease, origin)
         case .end(let lease, let reason): return await end(lease, reason, origin)
+        case .insist(let lease, let ticket, let by): return await insist(lease, ticket, by, origin)
         case .reject(let lease, let highest, let why):
             log.info("offer_rejected", ["lease": .text(lease.text), "why": .text(why)])
             do throws(StoreError) {
@@ -98,6 +99,27 @@ package struct Voice: Sendable {
         } catch {
             return failed(error, "end", origin.session)
         }
+    }
+
+    private func insist(
+        _ lease: LeaseID, _ ticket: TicketID, _ by: String, _ origin: AgentOrigin
+    ) async -> AgentMachine.Event {
+        let answer: AgentMachine.InsistAnswer
+        do throws(StoreError) {
+            switch try await store.insist(origin, lease, for: ticket, by: by) {
+            case .ending:
+                log.info("lease_preempted", ["lease": .text(lease.text), "by": .text(by)])
+                answer = .ending
+            case .spared: answer = .spared
+            case .unknownLease: answer = .unknownLease
+            case .unknownHost: answer = .unknownHost
+            case .staleSession: answer = .staleSession
+            }
+        } catch {
+            notice(error, "insist")
+            answer = .failed
+        }
+        return .insistAnswered(session: origin.session, lease, ticket, answer)
     }
 
     private func told(_ outcome: WordOutcome, _ session: Int64) -> AgentMachine.Event {

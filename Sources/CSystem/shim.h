@@ -12,7 +12,6 @@
 #include <event2/util.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <hiredis/adapters/libevent.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <netdb.h>
@@ -52,6 +51,9 @@ static inline int shim_set_nonblocking(int fd) {
     return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 static inline int shim_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+static inline int shim_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
 static inline int shim_exited(int status) { return WIFEXITED(status); }
 static inline int shim_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int shim_ending_signal(int status) { return WTERMSIG(status); }

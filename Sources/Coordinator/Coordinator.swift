@@ -27,6 +27,7 @@ package actor Coordinator {
     var waiters: Waiters
     var renewals = Renewals()
     var standstill = Standstill()
+    var preemptions: Preemptions
     var mirror: PoolMirror
     var pool = PoolReading()
     var feed = EventFeed()
@@ -75,6 +76,7 @@ package actor Coordinator {
         access = Access(tokens: nil)
         limits = RateLimits(settings.callerLimits)
         waiters = Waiters(limit: settings.waitingLimit)
+        preemptions = Preemptions(policy: settings.preemption)
         mirror = PoolMirror(aging: settings.aging)
         subscription = RedisSubscription(
             loop: loop, endpoint: redis, name: "leasehold-coordinator-inbox", log: log,
@@ -174,6 +176,9 @@ package actor Coordinator {
 
     /// Whether Redis is connected and the copy of the pool current.
     package var isReady: Bool { stage == .running && isUp && pool.isRead && pool.isFollowed }
+
+    /// Whether the copy of the pool has a host, and shows it as present.
+    package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
 
     var isUp: Bool { isClientUp && isInboxUp }
 
@@ -318,6 +323,7 @@ package actor Coordinator {
         beatTimer?.arm(after: Limits.beat)
         standstill.tick(at: now)
         feed(.beatDue)
+        lookForHolders()
     }
 
     private func comment() {
@@ -345,7 +351,7 @@ package actor Coordinator {
 
     func arm() {
         guard stage == .running else { return }
-        let wakeAt = [waiters.wakeAt, renewals.wakeAt].compactMap { $0 }.min()
+        let wakeAt = BootInstant.earlier(waiters.wakeAt, renewals.wakeAt)
         guard wakeAt != armedFor else { return }
         armedFor = wakeAt
         if let wakeAt { wakeTimer?.arm(after: max(.zero, wakeAt - now)) } else { wakeTimer?.disarm() }
@@ -358,7 +364,9 @@ package actor Coordinator {
             case .ask(let reference, let request, let age): ask(reference, request, age)
             case .drawToken(let ticket): drawn.append(.tokenDrawn(ticket, Self.draw()))
             case .answerAgain(let ticket, let hash, let nonce): answerAgain(ticket, hash, nonce)
-            case .cancel(let ticket, let token, let cause): cancel(ticket, token, cause)
+            case .cancel(let ticket, let token, let cause):
+                cancel(ticket, token, cause)
+                preemptionOver(ticket)
             case .giveBack(let lease, let ticket, let token): giveBack(lease, ticket, token)
             case .answer(let call, let outcome): answer(call, outcome)
             case .beat(let number, let count, let naming): beat(number, count, naming)
@@ -391,6 +399,13 @@ package actor Coordinator {
 
     private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
         if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
+        if request.preempts {
+            switch answer {
+            case .queued: preemptionWanted(request, isQueued: true)
+            case .offered: preemptionWanted(request, isQueued: false)
+            case .held, .refused, .moved, .unknownHost, .unknownUnit, .nameTaken, .failed: break
+            }
+        }
         feed(.askAnswered(reference, answer))
     }
 

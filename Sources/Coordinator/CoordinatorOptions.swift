@@ -48,6 +48,14 @@ package struct CoordinatorOptions: Sendable {
     static let maxTTL = Option.seconds(
         "max-ttl", in: Limits.shortestTTL...Limits.longestTTL, standard: Limits.longestTTL,
         help: "The longest lease that may be asked for. Not above the agents' own.")
+    static let preemptDistance = Option.integer(
+        "preempt-distance", in: 0...Limits.lowestPriority, standard: Limits.preemptDistance,
+        help:
+            "A request that says so has the holder asked to give its unit back whose priority is so many points worse "
+            + "than its own, or more. 0 lets nobody.")
+    static let minRun = Option.seconds(
+        "min-run", in: .zero...(.seconds(3600)), standard: Limits.minRun,
+        help: "How long a lease is left alone before its holder may be asked to give it back.")
     static let maxWaiters = Option.integer(
         "max-waiters", in: 1...1_000_000, standard: 10_000,
         help: "Requests that may wait here at once; one more is answered 429.")
@@ -94,7 +102,7 @@ package struct CoordinatorOptions: Sendable {
 
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
-        listen.entry, scope.entry, maxTTL.entry, maxWaiters.entry, tokens.entry,
+        listen.entry, scope.entry, maxTTL.entry, preemptDistance.entry, minRun.entry, maxWaiters.entry, tokens.entry,
         certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
         callerWaiting.entry,
         callerLeases.entry,
@@ -130,6 +138,9 @@ extension CoordinatorSettings {
         listen = try given.list(CoordinatorOptions.listen)
         scope = try given.value(CoordinatorOptions.scope)
         longestTTL = try given.value(CoordinatorOptions.maxTTL)
+        preemption = Preemptions.Policy(
+            distance: try given.value(CoordinatorOptions.preemptDistance),
+            minRun: try given.value(CoordinatorOptions.minRun))
         waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
         tokensPath = try given.optional(CoordinatorOptions.tokens)
         bridgeToken = environment["BRIDGE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }

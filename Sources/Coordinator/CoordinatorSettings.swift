@@ -22,6 +22,8 @@ package struct CoordinatorSettings: Sendable {
     package var scope = Scope.pool
     /// The longest lease that may be asked for, at most `Limits.longestTTL`.
     package var longestTTL = Limits.longestTTL
+    /// Who may have whom asked to give a unit back.
+    package var preemption = Preemptions.Policy()
     /// Requests that may wait at once. Beyond: 429.
     package var waitingLimit = 10_000
     /// How long a shutdown waits for calls under way; waiters are answered at once.

@@ -14,7 +14,7 @@ extension Ask {
         self.init(
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
-            metadata: request.metadata, resume: resume, affinity: request.affinity)
+            metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace)
     }
 }
 

@@ -69,6 +69,14 @@ public final class Lease: Sendable, CustomStringConvertible {
         get async { await keeper.loss() }
     }
 
+    /// Who asks for the unit, where somebody does: give the lease back with ``release()`` before it is revoked.
+    public var preemption: Preemption? { keeper.state.preemption }
+
+    /// Waits until somebody asks for the unit; nil when the lease is over, or the waiting task was cancelled, first.
+    public var preempted: Preemption? {
+        get async { await keeper.wish() }
+    }
+
     /// Renews now, for ``LeaseOptions/Renewal/manual``; elsewhere it only adds a renewal.
     ///
     /// - Throws: ``LeaseError/Kind/lost(_:by:why:)``, or ``LeaseError/Kind/unreachable`` where nobody answered: then the lease

@@ -30,6 +30,8 @@ public struct LeaseError: Error, Sendable, CustomStringConvertible {
         case expired
         /// An administrator revoked it, or reset its unit.
         case revoked
+        /// Somebody of better priority asked for its unit, and it was not given back in its grace.
+        case preempted
         /// An administrator force-released everything in a scope.
         case forceReleased = "force_released"
         /// Somebody else gave it back, by its token or its holder id.

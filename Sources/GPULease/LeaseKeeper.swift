@@ -17,6 +17,7 @@ actor LeaseKeeper {
     struct State: Sendable {
         var certainUntil: ContinuousClock.Instant
         var end: End?
+        var preemption: Preemption?
     }
 
     /// So that an end whose event was missed is noticed.
@@ -35,6 +36,7 @@ actor LeaseKeeper {
     private var renewing: Task<RenewVerdict, Never>?
     private var releasing: Task<Bool, Never>?
     private var waiting: [UInt64: CheckedContinuation<LeaseError?, Never>] = [:]
+    private var wishing: [UInt64: CheckedContinuation<Preemption?, Never>] = [:]
     private var lastNumber: UInt64 = 0
     private var trouble = ""
 
@@ -78,8 +80,9 @@ actor LeaseKeeper {
         renewing = nil
         guard state.end == nil else { return verdict }
         switch verdict {
-        case .renewed(let until):
+        case .renewed(let until, let preemption):
             trouble = ""
+            wanted(preemption)
             shared.withLock { $0.certainUntil = max($0.certainUntil, until) }
             armDeadline()
             if renewal == .automatic { renewalTimer?.arm(after: interval) }
@@ -111,6 +114,42 @@ actor LeaseKeeper {
         guard state.end == nil else { return }
         guard left == .zero else { return armDeadline() }
         lose(LeaseError(.lost(.expired, by: nil, why: nil), Texts.expired(grant.lease, trouble)))
+    }
+
+    // MARK: Being asked
+
+    /// Who asks for the unit at present, nil for nobody.
+    func wanted(_ preemption: Preemption?) {
+        let wish = shared.withLock { state -> Preemption? in
+            guard state.end == nil else { return nil }
+            // The first word tells the time best: a later one may have been under way for longer.
+            guard let preemption, state.preemption?.by == preemption.by else {
+                state.preemption = preemption
+                return preemption
+            }
+            return state.preemption
+        }
+        guard let wish else { return }
+        for continuation in wishing.values { continuation.resume(returning: wish) }
+        wishing = [:]
+    }
+
+    /// Waits for a wish; nil when the lease is over, or the task is cancelled.
+    func wish() async -> Preemption? {
+        let state = state
+        if state.end != nil { return nil }
+        if let wish = state.preemption { return wish }
+        lastNumber += 1
+        let number = lastNumber
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if Task.isCancelled { continuation.resume(returning: nil) } else { wishing[number] = continuation }
+            }
+        } onCancel: {
+            service.loop.perform {
+                self.assumeIsolated { $0.wishing.removeValue(forKey: number)?.resume(returning: nil) }
+            }
+        }
     }
 
     // MARK: The end
@@ -158,6 +197,8 @@ actor LeaseKeeper {
         renewing?.cancel()
         for continuation in waiting.values { continuation.resume(returning: end.loss) }
         waiting = [:]
+        for continuation in wishing.values { continuation.resume(returning: nil) }
+        wishing = [:]
         service.assumeIsolated { $0.dropped(grant.lease) }
     }
 }

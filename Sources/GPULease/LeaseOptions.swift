@@ -61,6 +61,11 @@ public struct LeaseOptions: Sendable {
     public var requestID: String?
     /// First gives back what this holder id has, as after a crash of its own earlier run.
     public var takesOver: Bool
+    /// How long a process that this machine's agent knows under the lease has between SIGTERM and SIGKILL, 0 s to 600 s. Nil
+    /// takes the coordinator's 30 s.
+    public var grace: Duration?
+    /// Where the coordinator allows it, a holder of worse priority is asked to give its unit back for this request.
+    public var preempts: Bool
     /// Who renews the lease.
     public var renewal: Renewal
     /// What the unit should still be warm for, as in `model:qwen`, 1 to 200 bytes: of the free units that do, one that
@@ -75,7 +80,7 @@ public struct LeaseOptions: Sendable {
         host: String? = nil, unit: String? = nil, minimumMemoryMB: Int? = nil, deviceType: DeviceType? = nil,
         labels: [String: String] = [:], metadata: [String: String] = [:], pool: String? = nil,
         requestID: String? = nil, takesOver: Bool = false, renewal: Renewal = .automatic,
-        reconnecting: Duration = .seconds(15), affinity: String? = nil
+        reconnecting: Duration = .seconds(15), affinity: String? = nil, grace: Duration? = nil, preempts: Bool = false
     ) {
         self.priority = priority
         self.timeout = timeout
@@ -92,6 +97,8 @@ public struct LeaseOptions: Sendable {
         self.takesOver = takesOver
         self.renewal = renewal
         self.reconnecting = reconnecting
+        self.grace = grace
+        self.preempts = preempts
         self.affinity = affinity
     }
 
@@ -108,6 +115,8 @@ public struct LeaseOptions: Sendable {
         wish["device_type"] = deviceType.map { .string($0.rawValue) }
         wish["labels"] = Self.object(labels)
         wish["metadata"] = Self.object(metadata)
+        wish["grace"] = grace.map { .number($0 / .seconds(1)) }
+        if preempts { wish["preempt"] = .bool(true) }
         wish["affinity"] = affinity.map { .string($0) }
         wish["pool"] = pool.map { .string($0) }
         return wish

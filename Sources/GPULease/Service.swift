@@ -141,8 +141,11 @@ actor Service {
 
     /// Every way in which a lease can end; `renewed` and the like would only cost.
     private static let endings = [
-        "ending", "released", "expired", "revoked", "reset", "force-released", "cancelled", "lost", "duplicate",
+        "ending", "released", "expired", "revoked", "reset", "preempted", "force-released", "cancelled", "lost",
+        "duplicate",
     ]
+    /// Somebody asks for its unit, or does so no more.
+    private static let wishes = ["preempting", "spared"]
     /// A lease that is given back within this is not worth a stream.
     private static let followedAfter = Duration.milliseconds(250)
     /// The coordinator says something every 10 s.
@@ -165,7 +168,7 @@ actor Service {
     /// Follows the events while leases are held. Renewals are the authority; events only come sooner.
     private func follow() async {
         await loop.sleep(for: Self.followedAfter)
-        let path = "/v1/gpu/events?type=" + Self.endings.joined(separator: ",")
+        let path = "/v1/gpu/events?type=" + (Self.endings + Self.wishes).joined(separator: ",")
         var failures = 0
         while !Task.isCancelled {
             let asked = coordinator
@@ -189,12 +192,18 @@ actor Service {
 
     private func happened(_ event: ServerSentEvent) {
         guard let event = GPUEvent(event), let lease = event.lease, let keeper = keepers[lease] else { return }
+        switch event.type {
+        case "preempting": return keeper.assumeIsolated { $0.wanted(Preemption(event)) }
+        case "spared": return keeper.assumeIsolated { $0.wanted(nil) }
+        default: break
+        }
         let word = event.type == "ending" ? event["reason"] ?? event.type : event.type
         let reason: LeaseError.LossReason =
             switch word {
             case "expired": .expired
             case "released": .released
             case "force-released": .forceReleased
+            case "preempted": .preempted
             case "revoked", "reset", "ending": .revoked
             default: .lost
             }

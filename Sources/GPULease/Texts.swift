@@ -17,6 +17,7 @@ enum Texts {
             switch reason {
             case .expired: "was not renewed in time"
             case .revoked: "was revoked"
+            case .preempted: "was preempted: it was not given back in its grace"
             case .forceReleased: "was force-released"
             case .released: "was given back by somebody else"
             case .lost: "was lost: its agent does not have it any more"

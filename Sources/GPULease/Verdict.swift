@@ -41,7 +41,8 @@ enum LockVerdict {
 
 /// What an answer means for a lease.
 enum RenewVerdict {
-    case renewed(until: ContinuousClock.Instant)
+    /// `preemption` tells who asks for the unit.
+    case renewed(until: ContinuousClock.Instant, preemption: Preemption? = nil)
     case lost(LeaseError)
     /// The time told last goes on.
     case unknown(String)
@@ -51,7 +52,7 @@ enum RenewVerdict {
         switch answer.status {
         case 200:
             if answer.body["status"]?.string == "renewed", let expiresIn = answer.body["expires_in"]?.number {
-                self = .renewed(until: sent + .seconds(expiresIn))
+                self = .renewed(until: sent + .seconds(expiresIn), preemption: Preemption(answer.body))
             } else {
                 self = .unknown(Texts.odd(200))
             }

@@ -7,6 +7,8 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
 
     private var heap: [Entry] = []
     private var due: [Key: BootInstant] = [:]
+    /// Whether the heap's top is known to be still set: it is asked for far more often than it changes.
+    private var isTopSet = false
 
     package init() {}
 
@@ -16,7 +18,8 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     package var first: BootInstant? {
         mutating get {
             while let top = heap.first {
-                if due[top.key] == top.at { return top.at }
+                isTopSet = isTopSet || due[top.key] == top.at
+                if isTopSet { return top.at }
                 removeTop()
             }
             return nil
@@ -29,6 +32,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
             return
         }
         guard due.updateValue(moment, forKey: key) != moment else { return }
+        isTopSet = false
         heap.append(Entry(at: moment, key: key))
         var child = heap.count - 1
         while child > 0, heap[child].at < heap[(child - 1) / 2].at {
@@ -40,6 +44,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
 
     package mutating func remove(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
+        if heap.first?.key == key { isTopSet = false }
         compactIfSparse()
     }
 
@@ -56,9 +61,11 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         guard heap.count > 2 * due.count + 64 else { return }
         heap = heap.filter { due[$0.key] == $0.at }
         heap.sort { $0.at < $1.at }
+        isTopSet = false
     }
 
     private mutating func removeTop() {
+        isTopSet = false
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0

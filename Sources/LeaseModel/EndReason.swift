@@ -6,6 +6,8 @@ package enum EndReason: String, Hashable, Sendable, CaseIterable {
     case expired
     /// An admin revoked this lease.
     case revoked
+    /// A waiter asked for the unit, and its holder had not given it back in its grace.
+    case preempted
     /// An admin's `reset` covered it.
     case reset
     /// An admin's `force-release-all` covered it.

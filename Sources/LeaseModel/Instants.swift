@@ -10,6 +10,12 @@ package struct BootInstant: Comparable, Hashable, Sendable {
         BootInstant(sinceBoot: left.sinceBoot - right)
     }
     package static func - (left: BootInstant, right: BootInstant) -> Duration { left.sinceBoot - right.sinceBoot }
+
+    /// The earlier of two moments that may never come.
+    package static func earlier(_ a: BootInstant?, _ b: BootInstant?) -> BootInstant? {
+        guard let a, let b else { return a ?? b }
+        return min(a, b)
+    }
 }
 
 /// A moment of the pool clock, in milliseconds. Orders queues, dates presence; never ends a lease (design §5).

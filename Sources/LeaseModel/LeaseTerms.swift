@@ -12,10 +12,12 @@ package struct LeaseTerms: Hashable, Sendable {
     package var ttl: Duration
     /// The client's `metadata` as compact JSON, or empty.
     package var metadata: String
+    /// How long its processes have between SIGTERM and SIGKILL when it ends early or by time, at most `Limits.longestGrace`.
+    package var grace: Duration
 
     package init(
         holder: HolderID, caller: String, ticket: TicketID, coordinator: InstanceID, priority: Int, selector: String,
-        score: Int64, ttl: Duration, metadata: String
+        score: Int64, ttl: Duration, metadata: String, grace: Duration = Limits.standardGrace
     ) {
         self.holder = holder
         self.caller = caller
@@ -26,5 +28,6 @@ package struct LeaseTerms: Hashable, Sendable {
         self.score = score
         self.ttl = ttl
         self.metadata = metadata
+        self.grace = grace
     }
 }

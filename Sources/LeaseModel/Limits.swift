@@ -22,6 +22,16 @@ package enum Limits {
     package static let longestTTL = Duration.seconds(600)
     /// A lease's time where the request names none: the original bridge's clients never renew (design §7).
     package static let standardTTL = Duration.seconds(120)
+    /// What a lease's processes have between SIGTERM and SIGKILL where the request says nothing.
+    package static let standardGrace = Duration.seconds(30)
+    /// The longest grace that may be asked for: a unit is nobody's for as long. Beyond: 400.
+    package static let longestGrace = Duration.seconds(600)
+    /// Between SIGTERM and SIGKILL, at most, once a lease's grace has passed in being asked.
+    package static let preemptedGrace = Duration.seconds(5)
+    /// How much worse a lease's priority is than that of a request that may preempt it.
+    package static let preemptDistance = 10
+    /// How long a lease is left alone, so that units do not go back and forth.
+    package static let minRun = Duration.seconds(10)
     /// How long a lock call waits where it names no timeout (design §7).
     package static let standardTimeout = Duration.seconds(120)
     /// The longest wait of a lock call. Refusals by force are remembered for as long (design §6).

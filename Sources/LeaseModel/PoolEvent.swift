@@ -5,6 +5,7 @@ package struct PoolEvent: Hashable, Sendable {
         case registered, queued, requeued, offered, granted, restored, renewed
         case released, expired, revoked, reset, cancelled, lost, duplicate, withdrawn, rejected, lapsed
         case forceReleased = "force-released"
+        case preempting, spared, preempted
         case ending, timeout, refused, dropped, cordoned, uncordoned, draining
         case drainOver = "drain-over"
         case unitState = "unit-state"

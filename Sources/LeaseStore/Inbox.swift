@@ -67,6 +67,15 @@ package enum Inbox {
             return .renew(
                 lease, token: TokenHash(fields[2]), newToken: fields[3].isEmpty ? nil : TokenHash(fields[3]),
                 nonce: fields[4], coordinator: InstanceID(fields[5]))
+        case "preempt":
+            guard fields.count == 6, let lease = try? LeaseID(fields[1]), let holder = try? HolderID(fields[3]),
+                let priority = Int(fields[4])
+            else { return nil }
+            return .preempt(
+                lease, Preemption(ticket: TicketID(fields[2]), holder: holder, priority: priority, by: fields[5]))
+        case "spare":
+            guard fields.count == 3, let lease = try? LeaseID(fields[1]) else { return nil }
+            return .spare(lease, TicketID(fields[2]))
         case "speak": return .speak
         case "confirmed":
             guard fields.count == 2, let lease = try? LeaseID(fields[1]) else { return nil }

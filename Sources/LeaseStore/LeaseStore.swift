@@ -121,19 +121,20 @@ extension LeaseTerms {
     var fields: [String] {
         [
             holder.text, caller, ticket.text, coordinator.text, String(priority), selector, String(score),
-            String(ttl.milliseconds), metadata,
+            String(ttl.milliseconds), metadata, String(grace.milliseconds),
         ]
     }
 
-    static let fieldCount = 9
+    static let fieldCount = 10
 
     init?(fields: some Collection<String>) {
         let fields = Array(fields)
         guard fields.count == Self.fieldCount, let holder = try? HolderID(fields[0]), let priority = Int(fields[4]),
-            let score = Int64(fields[6]), let ttl = Int64(fields[7])
+            let score = Int64(fields[6]), let ttl = Int64(fields[7]), let grace = Int64(fields[9])
         else { return nil }
         self.init(
             holder: holder, caller: fields[1], ticket: TicketID(fields[2]), coordinator: InstanceID(fields[3]),
-            priority: priority, selector: fields[5], score: score, ttl: .milliseconds(ttl), metadata: fields[8])
+            priority: priority, selector: fields[5], score: score, ttl: .milliseconds(ttl), metadata: fields[8],
+            grace: .milliseconds(grace))
     }
 }

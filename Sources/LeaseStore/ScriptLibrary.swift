@@ -13,20 +13,24 @@ package enum ScriptLibrary {
     package static let end = script("End", PackageResources.End_lua)
     package static let heartbeat = script("Heartbeat", PackageResources.Heartbeat_lua)
     package static let history = script("History", PackageResources.History_lua)
+    package static let insist = script("Insist", PackageResources.Insist_lua)
     package static let leave = script("Leave", PackageResources.Leave_lua)
+    package static let preempt = script("Preempt", PackageResources.Preempt_lua)
     package static let reject = script("Reject", PackageResources.Reject_lua)
     package static let release = script("Release", PackageResources.Release_lua)
     package static let renew = script("Renew", PackageResources.Renew_lua)
     package static let renewed = script("Renewed", PackageResources.Renewed_lua)
     package static let revoke = script("Revoke", PackageResources.Revoke_lua)
     package static let snapshot = script("Snapshot", PackageResources.Snapshot_lua)
+    package static let spare = script("Spare", PackageResources.Spare_lua)
     package static let tickets = script("Tickets", PackageResources.Tickets_lua)
 
     /// Those that agents call.
-    static let agents = [confirm, depart, end, heartbeat, reject, renewed]
+    static let agents = [confirm, depart, end, heartbeat, insist, reject, renewed]
     /// Those that coordinators call.
     static let coordinators = [
-        answerAgain, ask, beat, cancel, cordon, drain, history, leave, release, renew, revoke, snapshot, tickets,
+        answerAgain, ask, beat, cancel, cordon, drain, history, leave, preempt, release, renew, revoke, snapshot, spare,
+        tickets,
     ]
     /// Every script.
     package static let all = agents + coordinators
@@ -41,6 +45,7 @@ package enum ScriptLibrary {
         case "Keys": PackageResources.Keys_lua
         case "Mail": PackageResources.Mail_lua
         case "Match": PackageResources.Match_lua
+        case "Preemption": PackageResources.Preemption_lua
         case "Session": PackageResources.Session_lua
         default: nil
         }

@@ -62,7 +62,7 @@ final class RedisLink: @unchecked Sendable {
             return failLater(why)
         }
         made.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        redisLibeventAttach(made, loop.base)
+        RedisSocketEvents.attach(to: made, loop.base)
         redisAsyncSetConnectCallback(made, linkConnected)
         redisAsyncSetDisconnectCallback(made, linkDisconnected)
         context = made

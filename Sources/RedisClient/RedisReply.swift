@@ -50,7 +50,8 @@ extension [RedisArgument] {
     func encoded(into buffer: inout [UInt8]) {
         buffer.removeAll(keepingCapacity: true)
         buffer.append(UInt8(ascii: "*"))
-        buffer.append(decimal: Int64(count))
+        buffer.append(decimal: count)
+        buffer.endLine()
         for argument in self {
             switch argument {
             case .text(let text): buffer.append(word: text.utf8)
@@ -62,17 +63,22 @@ extension [RedisArgument] {
 }
 
 extension [UInt8] {
-    fileprivate mutating func append(decimal number: Int64) {
-        append(contentsOf: String(number).utf8)
+    /// A count's digits.
+    fileprivate mutating func append(decimal count: Int) {
+        if count >= 10 { append(decimal: count / 10) }
+        append(UInt8(ascii: "0") + UInt8(count % 10))
+    }
+
+    fileprivate mutating func endLine() {
         append(13)
         append(10)
     }
 
     fileprivate mutating func append(word: some Collection<UInt8>) {
         append(UInt8(ascii: "$"))
-        append(decimal: Int64(word.count))
+        append(decimal: word.count)
+        endLine()
         append(contentsOf: word)
-        append(13)
-        append(10)
+        endLine()
     }
 }

@@ -13,11 +13,27 @@ package struct RedisStreamID: Comparable, Sendable {
 
     /// Nil unless `text` is one number, or two with a dash between them.
     package init?(parsing text: String) {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count <= 2, parts.allSatisfy({ !$0.hasPrefix("+") }), let milliseconds = UInt64(parts[0]),
-            let sequence = parts.count == 2 ? UInt64(parts[1]) : 0
-        else { return nil }
+        var rest = text.utf8[...]
+        guard let milliseconds = Self.number(from: &rest) else { return nil }
+        guard let dash = rest.popFirst() else {
+            self.init(milliseconds: milliseconds, sequence: 0)
+            return
+        }
+        guard dash == UInt8(ascii: "-"), let sequence = Self.number(from: &rest), rest.isEmpty else { return nil }
         self.init(milliseconds: milliseconds, sequence: sequence)
+    }
+
+    /// Takes the digits at the beginning off; nil where there are none or they are beyond what fits.
+    private static func number(from rest: inout Substring.UTF8View) -> UInt64? {
+        var number: UInt64?
+        while let byte = rest.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
+            let (tenfold, isTooLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
+            let (next, isBeyond) = tenfold.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            if isTooLarge || isBeyond { return nil }
+            number = next
+            rest.removeFirst()
+        }
+        return number
     }
 
     /// One that Redis has made.

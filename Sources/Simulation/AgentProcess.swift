@@ -247,10 +247,11 @@ final class AgentProcess: Process {
                 }
             case .writeJournal: if isWritten == nil { isWritten = writeJournal() }
             case .reconnect: link?.lose("the agent's word was not answered")
-            case .stopProcesses(let lease, _):
+            case .stopProcesses(let lease, _, _):
                 at(world.now + world.numbers.duration(.milliseconds(5) ... .seconds(3)), .traffic) { [self] in
                     feed(.processesGone(lease))
                 }
+            case .tellAsked: break
             case .refused(let other): leave("\(other) speaks for this host")
             case .succeeded: leave("succeeded")
             }

@@ -11,6 +11,8 @@ enum Words {
         case .revoke(let lease, let reason, _, _): "revoke \(lease) \(reason)"
         case .renew(let lease, let token, let new, let nonce, _):
             "renew \(lease) \(token)\(new.map { " as \($0)" } ?? "") \(nonce)"
+        case .preempt(let lease, let preemption): "preempt \(lease) for \(preemption.ticket)"
+        case .spare(let lease, let ticket): "spare \(lease) from \(ticket)"
         case .speak: "speak"
         case .confirmed(let lease): "confirmed \(lease)"
         }
@@ -34,6 +36,7 @@ enum Words {
         case .renewed(let lease, let nonce, let token, _, _): "renewed \(lease) \(nonce) \(token)"
         case .refuseRenewal(let lease, let nonce, _, let reason): "refuse \(lease) \(nonce) \(reason)"
         case .end(let lease, let reason): "end \(lease) \(reason)"
+        case .insist(let lease, let ticket, _): "insist \(lease) for \(ticket)"
         }
     }
 

@@ -245,6 +245,23 @@ import Testing
         }
     }
 
+    @Test func `is ended when nobody renews, and gone before the unit is granted again`() async throws {
+        try await withScene { scene in
+            let agent = try await scene.start()
+            let ready = "\(scene.redis.directory)/ready"
+            let lease = try await scene.grant("t1", ttl: .seconds(3))
+            let child = try await scene.process(
+                "trap '' TERM; touch \(ready); while :; do sleep 0.05; done", for: lease)
+            #expect(await agent.processStarted(child.processID, under: lease, token: TokenHash("hash-t1")))
+            try await eventually("the child listens to nobody") { Files.exists(ready) }
+            try await scene.ask("t2")
+            #expect(try await scene.held("t2").fencing > lease.fencing)
+            #expect(
+                try await scene.redis.loop.run { !child.isRunning }, "its SIGKILL comes 0.2 s after the lease's end")
+            #expect(await child.finish().exit == .signalled(9))
+        }
+    }
+
     @Test func `frees the unit at once when it dies`() async throws {
         try await withScene { scene in
             let agent = try await scene.start()
@@ -273,6 +290,33 @@ import Testing
             }
             _ = await child.finish()
             _ = await stranger.finish()
+        }
+    }
+
+    @Test func `may have run before: then it alone is meant, where it leads no group`() async throws {
+        try await withScene { scene in
+            let agent = try await scene.start(units: ["h1/0", "h1/1"])
+            let lease = try await scene.grant("t1")
+            let other = try await scene.grant("t2")
+            let child = try await scene.redis.loop.run {
+                var command = ChildCommand(["/bin/sleep", "60"])
+                command.group = .parents
+                return try ChildProcess.start(command, deadline: .seconds(60), on: scene.redis.loop)
+            }
+            let token = TokenHash("hash-t1")
+            let process = child.processID
+            for (number, hash) in [
+                (process, TokenHash("x")), (1, token), (Environment.processID, token), (1 << 30, token),
+            ] {
+                #expect(!(await agent.processAdopted(number, under: lease, token: hash, keeper: nil)), "\(number)")
+            }
+            #expect(await agent.processAdopted(process, under: lease, token: token, keeper: nil))
+            #expect(
+                !(await agent.processAdopted(process, under: other, token: TokenHash("hash-t2"), keeper: nil)),
+                "it is under another lease")
+            _ = try await scene.store.revoke(.lease(lease), mode: .revoke, by: "ann", why: "test")
+            #expect(await child.finish().exit == .signalled(15), "and this process, whose group it is in, lives")
+            try await scene.waitUntilGone("t1")
         }
     }
 

@@ -3,6 +3,7 @@ import HTTP
 import JSON
 import LeaseModel
 import LeaseStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -71,6 +72,42 @@ import Testing
             #expect(try await scene.post("/v1/agent/processes", body, to: unix).word("status") == "watched")
             _ = try await scene.store.revoke(.lease(lease), mode: .revoke, by: "ann", why: "test")
             #expect(await child.finish().exit == .signalled(15))
+        }
+    }
+
+    @Test func `ends what runs under a lease when who keeps it is gone, and not because it was away itself`()
+        async throws
+    {
+        try await withScene { scene in
+            let settings = try scene.settings()
+            let first = try await scene.start(settings)
+            let secret = SecureRandom.randomHex(bytes: 16)
+            _ = try await scene.store.ask(
+                Ask(
+                    ticket: TicketID("t1"), selector: .anyGPU, holder: try HolderID("run"), caller: "",
+                    priority: .standard, ttl: .seconds(600), coordinator: InstanceID("c1"),
+                    token: TokenHash(Digest.sha256Hex(secret)), metadata: "", resume: .fresh))
+            let lease = try await scene.held("t1")
+            let child = try await scene.process("sleep 60", for: lease)
+            let keeper = try await scene.process("sleep 60", for: lease)
+            let body = #"{"token":"\#(lease.text).\#(secret)","pid":\#(child.processID),"keeper":\#(keeper.processID)}"#
+            let unix = HTTPEndpoint.unix(path: Agent.socketPath(in: settings.stateDirectory))
+            let client = HTTPClient(loop: scene.redis.loop)
+            let isOpen = Mutex(false)
+            let stream = Task {
+                try await client.stream(
+                    "/v1/agent/processes", from: unix, body: Array(body.utf8), timeout: .seconds(10),
+                    silence: .seconds(60), onOpen: { isOpen.withLock { $0 = true } }, onEvent: { _ in })
+            }
+            try await eventually("the agent watches") { isOpen.withLock { $0 } }
+            await first.stop()
+            #expect(try await stream.value.status == 200, "the agent's end is the stream's end")
+            client.close()
+            let second = try await scene.start(settings)
+            #expect(await scene.state(at: second) == "held \(lease)")
+            try await scene.redis.loop.run { keeper.signal(.kill) }
+            #expect(await child.finish().exit == .signalled(15))
+            try await scene.waitUntilGone("t1")
         }
     }
 

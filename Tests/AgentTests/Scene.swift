@@ -44,7 +44,7 @@ final class Scene: Sendable {
             version: "test")
         settings.isFirstJoin = true
         settings.lockDelay = .milliseconds(50)
-        settings.stopGrace = .milliseconds(200)
+        settings.longestGrace = .milliseconds(200)
         return settings
     }
 

@@ -53,6 +53,20 @@ test("a lease outlives its time while the task runs, and is given back after it"
   await shown(null);
 });
 
+test("who holds a unit is told once that a request of better priority asks for it", async () => {
+  const wishes = [];
+  const dream = await acquire("dreamer", { priority: 20, onPreempt: (wish) => wishes.push(wish) });
+  const voice = acquire("voice", { priority: 0, preempt: true });
+  await until(() => wishes.length > 0, { within: 10_000, what: "a wish" });
+  assert.equal(wishes[0].by, "voice");
+  assert.equal(wishes[0].priority, 0);
+  assert.ok(wishes[0].within > 0 && wishes[0].within <= 30_000);
+  assert.equal(dream.signal.aborted, false);
+  await dream.release();
+  assert.equal((await voice).success, true);
+  assert.equal(wishes.length, 1);
+});
+
 test("the original's calls work unchanged", async () => {
   const lock = await GPUController.acquireLock("Root-Console", 20_000);
   assert.equal(lock.success, true);

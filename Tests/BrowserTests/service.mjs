@@ -17,7 +17,7 @@ export class Service {
   static async start() {
     if (process.env.LEASEHOLD_URL) return new Service(process.env.LEASEHOLD_URL);
     const folder = await mkdtemp(path.join(os.tmpdir(), "leasehold-web-"));
-    const given = ["up", "--listen", "127.0.0.1:0", "--state", folder];
+    const given = ["up", "--listen", "127.0.0.1:0", "--state", folder, "--min-run", "0"];
     const child = spawn(Service.program, given, { stdio: ["ignore", "pipe", "pipe"], detached: true });
     let said = "";
     const listen = (data) => (said += data);

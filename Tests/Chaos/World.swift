@@ -143,7 +143,7 @@ actor World {
         return [
             "\(plan.programs)/leasehold-agent", "--redis", link, "--host-id", plan.host(index),
             "--state-dir", state, "--lock-delay", "\(plan.lockDelay.inSeconds)", "--max-ttl",
-            "\(plan.longestTTL.inSeconds)", "--stop-grace", "0.2", "--log-level", "info",
+            "\(plan.longestTTL.inSeconds)", "--max-grace", "0.2", "--log-level", "info",
         ] + devices
     }
 

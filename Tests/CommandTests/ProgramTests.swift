@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func `completions know every command and option`() async throws {
+    @Test func `completions know every command and option`() {
         let scripts = [Completions.bash, Completions.zsh, Completions.fish]
         for command in CommandTable.all {
             for script in scripts { #expect(script.contains(command.name)) }
@@ -134,11 +134,5 @@ import Testing
         }
         #expect(Completions.choices(LeaseOptions.kind.entry) == ["gpu", "model-load"])
         #expect(Completions.choices(ServiceOptions.url.entry).isEmpty)
-        try await withLoop { loop in
-            var check = ChildCommand(["bash", "-n"])
-            check.input = .bytes(Array(Completions.bash.utf8))
-            let result = try await ChildProcess.run(check, deadline: .seconds(20), on: loop)
-            #expect(result.exit == .exited(0))
-        }
     }
 }

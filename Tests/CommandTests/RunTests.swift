@@ -57,6 +57,7 @@ import Testing
                 #expect(!variables.contains { $0.contains(Sample.token) || $0.contains("LEASE_TOKEN") })
                 #expect(scene.bodies(of: "/v1/gpu/unlock").map { $0.text("token") } == [Sample.token])
                 #expect(scene.bodies(of: "/v1/gpu/lock").map { $0.integer("ttl") } == [30])
+                #expect(scene.bodies(of: "/v1/gpu/lock").map { $0.integer("grace") } == [30])
             }
         }
     }
@@ -133,6 +134,54 @@ import Testing
                 #expect(ended.error.contains(told), "\(ended.error)")
                 #expect(scene.loop.now - began < .seconds(20), "a grace of 30 s does not outlast the lease")
             }
+        }
+    }
+
+    private static let wanted: JSONObject = [
+        "status": .string("renewed"), "expires_in": .number(60),
+        "preemption": .object(["by": .string("Root-Mic"), "priority": .integer(0), "release_within": .number(9)]),
+    ]
+
+    @Test func `asked for its GPU it is told once, by a signal and a command, and gives back`() async throws {
+        try await Self.withDirectory { directory in
+            let script =
+                "trap 'echo >> \(directory)/told' USR1; echo > \(directory)/began; "
+                + "while [ ! -e \(directory)/end ]; do sleep 0.02; done; exit 4"
+            let command = "echo $LEASEHOLD_PREEMPTED_BY $LEASEHOLD_RELEASE_WITHIN $LEASEHOLD_UNIT >> \(directory)/ran"
+            try await withScene(Self.answers(ttl: 0.3, renew: (200, Self.wanted), once: "\(directory)/began")) {
+                scene in
+                let ended = try await scene.run(
+                    [
+                        "run", "--host", "node1", "--ttl", "0.3", "--on-preempt", "USR1", "--preempt-command", command,
+                        "--", "sh", "-c", script,
+                    ], ["PATH": "/usr/bin:/bin"]
+                ) {
+                    try await eventually("both have heard") {
+                        Files.exists("\(directory)/told") && Self.text("\(directory)/ran")?.hasSuffix("\n") == true
+                    }
+                    let renewals = scene.bodies(of: "/v1/gpu/renew").count
+                    try await eventually("it is renewed on") { scene.bodies(of: "/v1/gpu/renew").count > renewals + 2 }
+                    try Files.replace("\(directory)/end", with: [])
+                }
+                #expect(ended.code == 4)
+                #expect(Self.text("\(directory)/told") == "\n")
+                #expect(Self.text("\(directory)/ran") == "Root-Mic 9 node1/0\n")
+                #expect(ended.error.contains("Root-Mic (priority 0) asks for this unit. Give it back within 9s"))
+                #expect(scene.bodies(of: "/v1/gpu/unlock").count == 1)
+            }
+        }
+    }
+
+    @Test func `a lease that is held by hand is given back once its command has made room`() async throws {
+        try await withScene(Self.answers(ttl: 0.3, renew: (200, Self.wanted), once: "/")) { scene in
+            let ended = await scene.run(
+                ["lock", "ollama", "--hold", "--ttl", "0.3", "--preempt-command", "exit 5"], ["PATH": "/usr/bin:/bin"])
+            #expect(ended.code == 0)
+            #expect(ended.error.contains("Root-Mic (priority 0) asks for this unit."))
+            #expect(
+                ended.error.contains("did not do its work (exit code 5): exit 5."), "told, and given back all the same")
+            #expect(ended.error.hasSuffix("Given back.\n"))
+            #expect(scene.bodies(of: "/v1/gpu/unlock").count == 1)
         }
     }
 

@@ -18,11 +18,11 @@ final class Program: Sendable {
 
     var processID: Int32 { child.processID }
 
-    /// Starts a program that was built beside the tests. It dies with them.
+    /// Starts a program that was built beside the tests, or one of the system by its path. It dies with them.
     static func start(
         _ name: String, _ arguments: [String], log: String, directory: String? = nil, on loop: EventLoop
     ) async throws -> Program {
-        let path = Files.directory(of: Environment.executablePath ?? "") + "/" + name
+        let path = name.hasPrefix("/") ? name : Files.directory(of: Environment.executablePath ?? "") + "/" + name
         guard Files.isExecutable(path) else {
             throw Missing(description: "\(path) is missing: run `swift build --build-tests` first")
         }

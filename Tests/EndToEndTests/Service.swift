@@ -56,9 +56,10 @@ final class Service: Sendable {
         agents.withLock { $0.append(agent) }
     }
 
-    private func start(_ name: String, _ arguments: [String], log: String) async throws -> Program {
+    /// Starts a program, which is killed at the end, in the directory of the test's Redis.
+    func start(_ name: String, _ arguments: [String], log: String) async throws -> Program {
         let program = try await Program.start(
-            name, arguments, log: "\(redis.directory)/\(log).log", on: loop)
+            name, arguments, log: "\(redis.directory)/\(log).log", directory: redis.directory, on: loop)
         programs.withLock { $0.append(program) }
         return program
     }
@@ -113,7 +114,7 @@ func withService<Result: Sendable>(
 ///
 /// `LEASEHOLD_ROUNDS`: clients that die, strangers (20). `LEASEHOLD_CROWD`: clients of one unit (300).
 /// `LEASEHOLD_FLUSHES`: times that Redis forgets everything (5). `LEASEHOLD_PAIRS` and `LEASEHOLD_ABANDONED`: traffic
-/// after which nothing may be left (5000, 500).
+/// after which nothing may be left (5000, 500). `LEASEHOLD_PREEMPTIONS`: dreams that a voice ends (4).
 enum Rounds {
     /// `standard`, or what the variable says.
     static func count(_ standard: Int, _ variable: String = "LEASEHOLD_ROUNDS") -> Int {

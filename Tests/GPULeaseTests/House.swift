@@ -53,6 +53,7 @@ final class House: Sendable {
             try Files.replace(path, with: Array(lines.joined().utf8))
             settings.tokensPath = path
         }
+        settings.preemption.minRun = .zero
         settings.shutDownGrace = .milliseconds(200)
         let coordinator = Coordinator(settings: settings, loop: redis.loop, log: .silent)
         coordinators.withLock { $0.append(coordinator) }

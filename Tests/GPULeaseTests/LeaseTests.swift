@@ -35,6 +35,26 @@ import Testing
         }
     }
 
+    @Test func `is asked for by a request that preempts, and revoked where it is not given back`() async throws {
+        try await withHouse { house in
+            let gpu = try house.pool()
+            let dream = try await gpu.acquire(for: "dreamer", options: .init(priority: 20))
+            #expect(dream.preemption == nil)
+            async let first = gpu.acquire(for: "voice", options: .init(priority: 0, preempts: true))
+            let wish = try #require(await dream.preempted)
+            #expect(wish.by == "voice" && wish.priority == 0)
+            #expect(wish.deadline > .now && dream.preemption == wish)
+            await dream.release()
+            await (try first).release()
+            let stubborn = try await gpu.acquire(
+                for: "dreamer", options: .init(priority: 20, grace: .milliseconds(300)))
+            async let second = gpu.acquire(for: "voice", options: .init(priority: 0, preempts: true))
+            #expect(await stubborn.lost?.reason == .preempted)
+            #expect(await stubborn.preempted == nil)
+            await (try second).release()
+        }
+    }
+
     @Test func `is no longer certain when it was given back behind its back`() async throws {
         try await withHouse { house in
             let gpu = try house.pool()

@@ -81,15 +81,27 @@ import Testing
 
     @Test func `counts from before the call was sent`() {
         let sent = ContinuousClock.now - .seconds(3)
-        guard case .renewed(let until) = verdict(200, ["status": "renewed", "expires_in": 59], sent: sent) else {
+        let answer: JSONObject = ["status": "renewed", "expires_in": 59, "preemption": .null]
+        guard case .renewed(let until, nil) = verdict(200, answer, sent: sent) else {
             Issue.record("not renewed")
             return
         }
         #expect(until == sent + .seconds(59))
     }
 
+    @Test func `tells who asks for the unit`() throws {
+        let wish: JSONObject = ["by": "Root-Mic", "priority": 0, "release_within": .number(12.5)]
+        let answer: JSONObject = ["status": "renewed", "expires_in": 59, "preemption": .object(wish)]
+        guard case .renewed(_, let preemption?) = verdict(200, answer) else {
+            Issue.record("no wish is told")
+            return
+        }
+        #expect(preemption.by == "Root-Mic" && preemption.priority == 0)
+        #expect(preemption.deadline > .now + .seconds(5) && preemption.deadline <= .now + .seconds(12.5))
+    }
+
     @Test func `is a loss only where it says that the lease is over`() {
-        for word in ["expired", "revoked", "force_released", "released", "lost", "not_held"] {
+        for word in ["expired", "revoked", "preempted", "force_released", "released", "lost", "not_held"] {
             guard case .lost(let error) = verdict(410, ["error": .string(word), "by": "ops"]) else {
                 Issue.record("\(word) is no loss")
                 continue

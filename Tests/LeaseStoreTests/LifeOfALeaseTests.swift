@@ -16,6 +16,7 @@ import Testing
             #expect(offer.lease == lease)
             #expect(offer.beat == 7)
             #expect(offer.terms.holder.text == "holder-t1")
+            #expect(offer.terms.grace == .seconds(7))
             #expect(try await pool.store.confirm(pool.origin(), lease) == .held)
             #expect(
                 try await pool.coordinatorMessages("c1", atLeast: 1) == [

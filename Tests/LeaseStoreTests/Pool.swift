@@ -87,8 +87,8 @@ final class Pool: Sendable {
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID(holder ?? "holder-\(ticket)"),
                 caller: "", priority: priority, ttl: .seconds(120), coordinator: InstanceID(coordinator),
-                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume,
-                affinity: affinity))
+                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume, affinity: affinity,
+                grace: .seconds(7)))
     }
 
     /// The lease that stands, offered or held, for a ticket.
@@ -115,7 +115,7 @@ final class Pool: Sendable {
             terms: LeaseTerms(
                 holder: try HolderID("holder-\(ticket)"), caller: "", ticket: TicketID(ticket),
                 coordinator: InstanceID(coordinator), priority: 15, selector: "gpu/any", score: 5, ttl: .seconds(120),
-                metadata: ""),
+                metadata: "", grace: .seconds(9)),
             remaining: .seconds(60))
     }
 

@@ -14,6 +14,7 @@ import Testing
             guard case .queued = try await pool.ask("t2", resume: .again(score: 7)) else { throw NoLease(ticket: "t2") }
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
             #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.store.snapshot().leases.map(\.terms.grace) == [.seconds(9)])
             #expect(try await pool.queue() == ["t2"])
             #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .released(1))
             let next = try await pool.requireLease(of: "t2")

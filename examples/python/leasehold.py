@@ -42,7 +42,7 @@ class Unreachable(LeaseError):
 
 
 class LeaseLost(LeaseError):
-    """The lease ended under its holder. `reason`: expired, revoked, force_released, released, lost or not_held."""
+    """The lease ended under its holder. `reason`: expired, revoked, preempted, force_released, released, lost or not_held."""
 
     def __init__(self, message, reason):
         super().__init__(message)

@@ -17,6 +17,7 @@ package struct AgentMachine: Equatable {
         case confirmAnswered(session: Int64, LeaseID, ConfirmAnswer)
         case wordAnswered(session: Int64, WordAnswer)
         case endAnswered(session: Int64, next: [AgentMessage])
+        case insistAnswered(session: Int64, LeaseID, TicketID, InsistAnswer)
         /// The journal could not be written, so the word was not said. Comes before any other event.
         case journalFailed(Word)
         /// The devices that there are now.
@@ -25,6 +26,8 @@ package struct AgentMachine: Equatable {
         case processStarted(LeaseID, TokenHash, LeaseProcess)
         /// Nothing runs any more of what was told for this lease.
         case processesGone(LeaseID)
+        /// Who renewed this lease for what runs under it is gone.
+        case keeperGone(LeaseID)
         /// The moment of `wakeAt` has come.
         case clockReached
     }
@@ -40,6 +43,9 @@ package struct AgentMachine: Equatable {
 
     package enum ConfirmAnswer: Equatable, Sendable { case held, gone, unknownHost, staleSession, failed }
     package enum WordAnswer: Equatable, Sendable { case ok, unknownHost, staleSession, failed }
+    package enum InsistAnswer: Equatable, Sendable {
+        case ending, spared, unknownLease, unknownHost, staleSession, failed
+    }
 
     /// What is said to Redis, each by one script.
     package enum Word: Equatable, Sendable {
@@ -48,11 +54,13 @@ package struct AgentMachine: Equatable {
         case renewed(LeaseID, nonce: String, token: TokenHash, ttl: Duration, coordinator: InstanceID)
         case refuseRenewal(LeaseID, nonce: String, coordinator: InstanceID, EndReason)
         case end(LeaseID, EndReason)
+        /// The holder was asked to give this lease back and has had its grace.
+        case insist(LeaseID, TicketID, by: String)
 
         var lease: LeaseID {
             switch self {
             case .confirm(let lease), .reject(let lease, _, _), .renewed(let lease, _, _, _, _),
-                .refuseRenewal(let lease, _, _, _), .end(let lease, _):
+                .refuseRenewal(let lease, _, _, _), .end(let lease, _), .insist(let lease, _, _):
                 lease
             }
         }
@@ -67,8 +75,11 @@ package struct AgentMachine: Equatable {
         case writeJournal
         /// Connect anew: an answer has not come for too long.
         case reconnect
-        /// End this process group, and say `processesGone` when nothing of it is left.
-        case stopProcesses(LeaseID, LeaseProcess)
+        /// End this process group, killed where it takes longer than `grace`, and say `processesGone` when nothing of it is
+        /// left.
+        case stopProcesses(LeaseID, LeaseProcess, grace: Duration)
+        /// Whoever stays connected for this lease is told that it is asked to be given back, and until when, or no more.
+        case tellAsked(LeaseID, OwnLease.Asked?)
         /// The host id is live elsewhere.
         case refused(InstanceID)
         /// A successor speaks for this host: confirm nothing more, stop what runs under leases, and exit.
@@ -93,6 +104,8 @@ package struct AgentMachine: Equatable {
     }
 
     let lockDelay: Duration
+    /// The longest that a lease's holder and its processes have to end, whatever the lease asked for.
+    let longestGrace: Duration
     let instance: InstanceID
     var link = Link.down
     package private(set) var session: Int64 = 0
@@ -126,18 +139,22 @@ package struct AgentMachine: Equatable {
     static let orderPause = Limits.beat * 2
     /// Messages kept while a session opens; what is beyond is told again by a heartbeat's answer.
     static let earlyMessages = 1024
+    /// Until a wish that Redis could not judge is put to it again.
+    static let insistPause = Limits.answerWindow
     /// Instances that are remembered; an older copy of Redis may name one of long ago.
     static let ancestorsKept = 16
 
     /// - Parameters:
     ///   - lockDelay: Between a lease's end by time and the unit's next offer (design §5).
     ///   - longestTTL: The pool's, for a host that does not know what it held.
+    ///   - longestGrace: This host's.
     package init(
         instance: InstanceID, past: AgentPast, inventory: [UnitProperties], lockDelay: Duration = Limits.lockDelay,
-        longestTTL: Duration = Limits.longestTTL, at now: BootInstant
+        longestTTL: Duration = Limits.longestTTL, longestGrace: Duration = Limits.longestGrace, at now: BootInstant
     ) {
         precondition(lockDelay >= .zero, "a lock-delay lies after the deadline")
         self.lockDelay = lockDelay
+        self.longestGrace = longestGrace
         units = Units(lockDelay: lockDelay)
         self.instance = instance
         poolLongestTTL = longestTTL
@@ -166,7 +183,7 @@ package struct AgentMachine: Equatable {
             freshHighest = FencingToken(wallClock)
         }
         take(inventory, at: now)
-        for (lease, process) in endingProcesses { actions.append(.stopProcesses(lease, process)) }
+        for (running, reason) in endingProcesses { stop(running, reason) }
     }
 
     /// What the journal has to say at this moment.
@@ -193,10 +210,10 @@ package struct AgentMachine: Equatable {
     package var wakeAt: BootInstant? {
         mutating get {
             guard link != .over else { return nil }
-            var moments = [journalDue, units.firstEnd]
-            if link == .open || link == .opening { moments.append(nextHeartbeat) }
-            if link == .open { moments.append(units.firstUnanswered) }
-            return moments.compactMap { $0 }.min()
+            var next = BootInstant.earlier(journalDue, .earlier(units.firstEnd, units.firstInsist))
+            if isConnected { next = .earlier(next, nextHeartbeat) }
+            if isOpen { next = .earlier(next, units.firstUnanswered) }
+            return next
         }
     }
 
@@ -228,6 +245,8 @@ package struct AgentMachine: Equatable {
         case .wordAnswered(let session, let answer):
             if session == self.session { wordAnswered(answer, at: now) }
         case .endAnswered(let session, let next): if session == self.session { receive(next, at: now) }
+        case .insistAnswered(let session, let lease, let ticket, let answer):
+            if session == self.session { insistAnswered(lease, ticket, answer, at: now) }
         case .journalFailed(let word): journalFailed(word, at: now)
         case .inventory(let inventory):
             take(inventory, at: now)
@@ -235,6 +254,7 @@ package struct AgentMachine: Equatable {
         case .processStarted(let lease, let token, let process):
             processStarted(lease, token, process, at: now)
         case .processesGone(let lease): processesGone(lease, at: now)
+        case .keeperGone(let lease): keeperGone(lease)
         case .clockReached: clockReached(at: now)
         }
         if wantsHeartbeat, link == .open { heartbeat(isFirst: false, at: now) }
@@ -254,6 +274,7 @@ package struct AgentMachine: Equatable {
             case .held(let lease), .ending(let lease, _), .confirming(let lease, _): lapse(id, lease, at: now)
             }
         }
+        while let id = units.takeInsist(at: now) { insist(id, at: now) }
         if case .resting(let until) = freshState, until <= now {
             freshState = .free
             if journalDue == nil { journalDue = now + Self.journalPause }
@@ -274,11 +295,17 @@ package struct AgentMachine: Equatable {
         }
     }
 
-    /// The unit is free at the agent first, then Redis hears of it (design §4.5).
+    /// The unit is free at the agent first, then Redis hears of it (design §4.5). Where something runs under the lease, it is
+    /// told to end at the deadline, and the unit is free once it is gone.
     private mutating func lapse(_ id: UnitID, _ lease: OwnLease, at now: BootInstant) {
+        if lease.process != nil {
+            precondition(lease.deadline <= now, "what runs under a lease is ended by time only after its deadline")
+            endProcesses(id, lease, .expired)
+            wantsHeartbeat = true
+            return
+        }
         precondition(lease.deadline + lockDelay <= now, "a lease ends by time only after its deadline and lock-delay")
         free(id, at: now)
-        if let process = lease.process { actions.append(.stopProcesses(lease.lease, process)) }
         tell(.end(lease.lease, .expired))
         takeDeferred(id, at: now)
     }

@@ -13,6 +13,8 @@ extension AgentMachine {
         case .revoke(let lease, let reason, _, _): revoke(lease, reason, at: now)
         case .renew(let lease, let token, let newToken, let nonce, let coordinator):
             renew(Renewal(lease, token, newToken, nonce, coordinator), heard: heard, at: now)
+        case .preempt(let lease, let preemption): preempt(lease, preemption, heard: heard)
+        case .spare(let lease, let ticket): spare(lease, ticket)
         case .speak: wantsHeartbeat = true
         case .confirmed(let lease): confirmed(lease, at: now)
         }
@@ -49,7 +51,7 @@ extension AgentMachine {
             return reject(offer, highest: entry.highest, "the fencing token is not above the last one")
         }
         let lease = OwnLease(
-            lease: offer.lease, token: offer.token, terms: offer.terms, deadline: heard + offer.terms.ttl)
+            lease: offer.lease, token: offer.token, terms: bounded(offer.terms), deadline: heard + offer.terms.ttl)
         guard lease.deadline > now else {
             return reject(offer, highest: entry.highest, "the offer is older than its lease would be")
         }
@@ -57,6 +59,12 @@ extension AgentMachine {
         units[id]?.state = .confirming(lease, since: now)
         longestTTL = max(longestTTL, offer.terms.ttl)
         actions.append(.journalThenSay(.confirm(offer.lease), session: session))
+    }
+
+    private func bounded(_ terms: LeaseTerms) -> LeaseTerms {
+        var terms = terms
+        terms.grace = min(terms.grace, longestGrace)
+        return terms
     }
 
     private mutating func reject(_ offer: Offer, highest: FencingToken, _ why: String) {
@@ -106,17 +114,14 @@ extension AgentMachine {
         takeDeferred(lease.unit, at: now)
     }
 
-    private mutating func revoke(_ lease: LeaseID, _ reason: EndReason, at now: BootInstant) {
+    mutating func revoke(_ lease: LeaseID, _ reason: EndReason, at now: BootInstant) {
         guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease else {
             wantsHeartbeat = true
             return
         }
         if case .ending = entry.state { return }
-        if let process = own.process {
-            units[lease.unit]?.state = .ending(own, reason)
-            units[lease.unit]?.deferred = nil
-            actions.append(.writeJournal)
-            actions.append(.stopProcesses(lease, process))
+        if own.process != nil {
+            endProcesses(lease.unit, own, reason)
         } else {
             free(lease.unit, at: now)
             tell(.end(lease, reason))
@@ -182,7 +187,7 @@ extension AgentMachine {
                 units[lease.unit]?.lease?.lease == lease
             else { return }
             units[lease.unit]?.replace(before)
-        case .reject, .refuseRenewal, .end: break
+        case .reject, .refuseRenewal, .end, .insist: break
         }
     }
 }

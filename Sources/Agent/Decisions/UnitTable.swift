@@ -64,13 +64,33 @@ extension AgentMachine {
     }
 
     /// What runs under leases here, in the order of their units.
-    package var processes: [(lease: LeaseID, process: LeaseProcess)] { units.processes }
+    package var processes: [RunningProcess] { units.processes }
 
-    var endingProcesses: [(lease: LeaseID, process: LeaseProcess)] {
-        processes.filter { entry in
-            if case .ending? = units[entry.lease.unit]?.state { return true }
-            return false
+    var endingProcesses: [(RunningProcess, EndReason)] {
+        processes.compactMap { running in
+            guard case .ending(_, let reason)? = units[running.lease.unit]?.state else { return nil }
+            return (running, reason)
         }
+    }
+
+    /// Why a lease is over whose processes have yet to end; nil where it is not.
+    package func endingReason(of lease: LeaseID) -> EndReason? {
+        guard case .ending(let own, let reason)? = units[lease.unit]?.state, own.lease == lease else { return nil }
+        return reason
+    }
+
+    /// Who was asked has had its grace already.
+    mutating func stop(_ running: RunningProcess, _ reason: EndReason) {
+        let grace = reason == .preempted ? min(running.grace, Limits.preemptedGrace) : running.grace
+        actions.append(.stopProcesses(running.lease, running.process, grace: min(grace, longestGrace)))
+    }
+
+    /// The lease is over for its holder; its unit is free when what runs under it is gone.
+    mutating func endProcesses(_ id: UnitID, _ own: OwnLease, _ reason: EndReason) {
+        units[id]?.state = .ending(own, reason)
+        units[id]?.deferred = nil
+        actions.append(.writeJournal)
+        if let running = own.running { stop(running, reason) }
     }
 
     mutating func processStarted(_ lease: LeaseID, _ token: TokenHash, _ process: LeaseProcess, at now: BootInstant) {
@@ -81,6 +101,19 @@ extension AgentMachine {
         own.process = process
         units[lease.unit]?.replace(own)
         actions.append(.writeJournal)
+    }
+
+    /// Nobody renews the lease any more, so what runs under it need not wait for its time.
+    mutating func keeperGone(_ lease: LeaseID) {
+        guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease, own.process != nil else {
+            return
+        }
+        switch entry.state {
+        case .free, .resting, .ending: break
+        case .confirming, .held:
+            endProcesses(lease.unit, own, .released)
+            wantsHeartbeat = true
+        }
     }
 
     mutating func processesGone(_ lease: LeaseID, at now: BootInstant) {

@@ -69,6 +69,21 @@ package struct JournalText {
             if let process = lease.process {
                 writer.member("process_group", Int64(process.group))
                 writer.member("process_start", Int64(clamping: process.startTicks))
+                if process.isAlone { writer.member("process_alone", true) }
+                if let keeper = process.keeper {
+                    writer.member("keeper", Int64(keeper.process))
+                    writer.member("keeper_start", Int64(clamping: keeper.startTicks))
+                }
+            }
+            if let asked = lease.asked {
+                writer.key("asked")
+                writer.object { writer in
+                    writer.member("ticket", asked.preemption.ticket.text)
+                    writer.member("holder", asked.preemption.holder.text)
+                    writer.member("priority", asked.preemption.priority)
+                    writer.member("by", asked.preemption.by)
+                    writer.member("deadline_us", asked.deadline.sinceBoot.microseconds)
+                }
             }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
@@ -81,6 +96,7 @@ package struct JournalText {
             writer.member("score", lease.terms.score)
             writer.member("ttl_us", lease.terms.ttl.microseconds)
             writer.member("metadata", lease.terms.metadata)
+            writer.member("grace_us", lease.terms.grace.microseconds)
         }
     }
 
@@ -150,8 +166,10 @@ package struct JournalText {
             lease: lease, token: TokenHash(token),
             terms: LeaseTerms(
                 holder: holder, caller: caller, ticket: TicketID(ticket), coordinator: InstanceID(coordinator),
-                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata),
-            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object))
+                priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata,
+                grace: object["grace_us"]?.integer.map { .microseconds($0) } ?? Limits.standardGrace),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object),
+            asked: object["asked"]?.object.flatMap(asked))
         switch text("standing") {
         case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)
         case "held": return AgentMemory.Lease(lease: own, standing: .held)
@@ -162,10 +180,28 @@ package struct JournalText {
         }
     }
 
+    private static func asked(_ object: JSONObject) -> OwnLease.Asked? {
+        guard let ticket = object["ticket"]?.string, let holder = object["holder"]?.string,
+            let name = try? HolderID(holder), let priority = object["priority"]?.integer,
+            let by = object["by"]?.string, let deadline = object["deadline_us"]?.integer
+        else { return nil }
+        return OwnLease.Asked(
+            Preemption(ticket: TicketID(ticket), holder: name, priority: Int(priority), by: by),
+            deadline: BootInstant(sinceBoot: .microseconds(deadline)))
+    }
+
     private static func process(_ object: JSONObject) -> LeaseProcess? {
         guard let group = object["process_group"]?.integer.flatMap({ Int32(exactly: $0) }),
             let start = object["process_start"]?.integer, start >= 0
         else { return nil }
-        return LeaseProcess(group: group, startTicks: UInt64(start))
+        var keeper: LeaseProcess.Keeper?
+        if let process = object["keeper"]?.integer.flatMap({ Int32(exactly: $0) }),
+            let start = object["keeper_start"]?.integer, start >= 0
+        {
+            keeper = LeaseProcess.Keeper(process: process, startTicks: UInt64(start))
+        }
+        return LeaseProcess(
+            group: group, startTicks: UInt64(start), keeper: keeper,
+            isAlone: object["process_alone"]?.bool ?? false)
     }
 }

@@ -25,7 +25,7 @@ const STATE_WORDS = {
 };
 const CLASSES = ["voice", "console", "standard", "dreamer"];
 /** Ends that somebody should look at. */
-const BAD_ENDS = ["expired", "revoked", "reset", "force-released", "lost"];
+const BAD_ENDS = ["expired", "revoked", "reset", "preempted", "force-released", "lost"];
 const ENDS = ["released", "cancelled", "duplicate", "withdrawn", "rejected", "lapsed", ...BAD_ENDS];
 const GROUPS = {
   grants: ["granted", "restored", "ending", ...ENDS],

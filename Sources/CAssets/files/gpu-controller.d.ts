@@ -16,6 +16,10 @@ export interface LockOptions {
   affinity?: string;
   /** Shown beside the lease. At most 2048 bytes as JSON. */
   metadata?: unknown;
+  /** Where the coordinator allows it, have a holder of worse priority asked to give its unit back. */
+  preempt?: boolean;
+  /** Called once when somebody of better priority asks for this lease's unit. It is revoked after `within` milliseconds. */
+  onPreempt?: (wish: { by: string; priority: number; within: number }) => void;
   /** Gives the place in the queue up. */
   signal?: AbortSignal;
   /** Called while the request waits. */
@@ -89,7 +93,7 @@ export declare class GPULockError extends Error {
 
 export declare class LeaseLostError extends Error {
   lease: string;
-  reason: "expired" | "revoked" | "force_released" | "released" | "lost" | "closed" | string;
+  reason: "expired" | "revoked" | "preempted" | "force_released" | "released" | "lost" | "closed" | string;
   by?: string;
   why?: string;
 }

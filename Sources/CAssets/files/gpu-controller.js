@@ -31,7 +31,7 @@ const TOUCHED = new Error("touched");
 /** Kept from the original client, whose callers may look for it. */
 const DIRECT_TOKEN = "direct-webgpu-fallback";
 /** What the event stream is asked for: every way in which a lease can end. */
-const ENDINGS = ["ending", "released", "expired", "revoked", "reset", "force-released", "cancelled", "lost", "duplicate"];
+const ENDINGS = ["ending", "released", "expired", "revoked", "reset", "preempted", "force-released", "cancelled", "lost", "duplicate"];
 
 const CLOCK = "leasehold-clock";
 /** This module is also the script of its own little worker. */
@@ -49,7 +49,7 @@ export class GPULockError extends Error {
   }
 }
 
-/** A lease ended under its holder. `reason`: expired, revoked, force_released, released, lost or closed. */
+/** A lease ended under its holder. `reason`: expired, revoked, preempted, force_released, released, lost or closed. */
 export class LeaseLostError extends Error {
   constructor(lease, reason, details = {}) {
     super(details.message || `Lease ${lease} is over (${reason}). Stop using the unit and ask for a new one.`);
@@ -584,6 +584,17 @@ class Lease {
     else this.lose("expired", { message: `Lease ${this.id} could not be renewed in time. Stop using the unit.` });
   }
 
+  /** Somebody of better priority asks for the unit. Told once, by whoever says it first. */
+  asked(by, priority, within) {
+    if (this.isOver || this.isAsked || !by) return;
+    this.isAsked = true;
+    try {
+      this.onPreempt?.({ by, priority, within });
+    } catch (error) {
+      console.error("onPreempt failed", error);
+    }
+  }
+
   lose(reason, details) {
     if (this.isOver) return;
     this.close();
@@ -685,13 +696,29 @@ class Keeper {
     for (let failures = 0; !stop.signal.aborted; ) {
       const began = mark();
       try {
-        await this.bridge.follow(ENDINGS, (event) => this.sawEnd(event), stop.signal);
+        await this.bridge.follow([...ENDINGS, "preempting", "spared"], (event) => this.saw(event), stop.signal);
       } catch {
         // Renewals are the authority, events only come sooner.
       }
       failures = since(began) > 10 * SECOND ? 0 : failures + 1;
       await pause(backOff(failures), stop.signal);
     }
+  }
+
+  saw(event) {
+    const { type, lease, priority, grace } = event;
+    if (type === "preempting" || type === "spared") {
+      this.hearAsked({ lease, by: type === "spared" ? null : event.for, priority, within: grace });
+      if (this.charges.has(lease)) this.say({ type: "asked", lease, by: type === "spared" ? null : event.for, priority, within: grace });
+    } else {
+      this.sawEnd(event);
+    }
+  }
+
+  hearAsked({ lease, by, priority, within }) {
+    const own = this.leases.get(lease);
+    if (by) own?.asked(by, priority, within);
+    else if (own) own.isAsked = false;
   }
 
   sawEnd({ type, lease, by, why, reason }) {
@@ -705,6 +732,9 @@ class Keeper {
   hear(message) {
     const own = this.leases.get(message.lease);
     switch (message.type) {
+      case "asked":
+        this.hearAsked(message);
+        break;
       case "who":
         for (const lease of this.leases.values()) this.announce(lease);
         break;
@@ -784,8 +814,11 @@ class Keeper {
     lease.isRenewing = true;
     const { status, body, sent } = await this.callRenew(lease, Math.max(50, Math.min(4 * SECOND, lease.left)));
     lease.isRenewing = false;
-    if (status === 200 && body.expires_in > 0) lease.extend(sent, body.expires_in * SECOND);
-    else if (status === 410) lease.lose(body.error || "lost", { message: body.msg, by: body.by, why: body.why });
+    if (status === 200 && body.expires_in > 0) {
+      lease.extend(sent, body.expires_in * SECOND);
+      const wish = body.preemption;
+      if (wish) lease.asked(wish.by, wish.priority, wish.release_within * SECOND);
+    } else if (status === 410) lease.lose(body.error || "lost", { message: body.msg, by: body.by, why: body.why });
     else this.postpone(lease);
     this.plan();
   }
@@ -888,6 +921,7 @@ function wishOf(agentId, options, kind) {
   const wish = { id: agentId, kind, priority, host, unit, labels, affinity, metadata };
   wish.ttl = options.ttl && options.ttl / SECOND;
   wish.min_vram_mb = options.minVramMb;
+  wish.preempt = options.preempt;
   wish.device_type = options.deviceType;
   return JSON.parse(JSON.stringify(wish));
 }
@@ -931,13 +965,14 @@ export class GPUController {
     if (!outcome.success) return outcome;
     const result = outcome.direct
       ? await accessDirectly(options.timeout - since(began))
-      : this.#hold(new Lease(bridge, agentId, wanted, outcome, wait.request), outcome.answer);
+      : this.#hold(new Lease(bridge, agentId, wanted, outcome, wait.request), outcome.answer, options.onPreempt);
     if (result.direct) console.warn(`No GPU bridge at ${bridge.url}: "${agentId}" uses the GPU without a lease, as it asked to.`);
     if (result.success) this.#remember(`${wanted} ${agentId}`, result);
     return result;
   }
 
-  static #hold(lease, answer) {
+  static #hold(lease, answer, onPreempt) {
+    lease.onPreempt = onPreempt;
     keeperOf(lease.bridge).add(lease);
     return {
       success: true,

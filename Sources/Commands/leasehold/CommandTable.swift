@@ -3,7 +3,8 @@ import Settings
 /// All subcommands, in the order of the help.
 enum CommandTable {
     static let all: [Command] = [
-        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .why, .verify, .status, .monitor, .hosts, .cordon,
+        .up, .token, .redisACL, .lock, .unlock, .renew, .run, .adopt, .unload, .why, .verify, .status, .monitor, .hosts,
+        .cordon,
         .drain, .uncordon, .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
     ]
 

@@ -35,6 +35,7 @@ enum Completions {
         switch command.name {
         case "help": CommandTable.all.map(\.name)
         case "completions": ["bash", "zsh", "fish"]
+        case "unload": ["ollama", "comfyui", "vllm"]
         default: command.actions.compactMap { $0.program.split(separator: " ").last.map(String.init) }
         }
     }
@@ -104,15 +105,15 @@ enum Completions {
             #compdef leasehold
             # zsh completion for leasehold
             _leasehold() {
-                local -a commands
-                commands=(
+                local -a subcommands  # not "commands": that is what zsh keeps all programs in
+                subcommands=(
 
             """
         for command in CommandTable.all { text += "        '\(command.name):\(quoted(command.headline))'\n" }
         text += """
                 )
                 if (( CURRENT == 2 )); then
-                    _describe command commands
+                    _describe command subcommands
                     return
                 fi
                 local command="${words[2]}"
@@ -122,7 +123,9 @@ enum Completions {
 
             """
         for command in CommandTable.all {
-            text += "        \(command.name)) _arguments"
+            text += "        \(command.name))"
+            if command.name == "run" { text += zshProgram }
+            text += " _arguments"
             for option in flags(of: command) { text += " \\\n            '\(zshArgument(option))'" }
             text += " \\\n            '--help[Show all about this command]'"
             let words = words(of: command)
@@ -137,6 +140,19 @@ enum Completions {
 
             """
     }
+
+    /// What follows two dashes is another program's command line.
+    private static let zshProgram = """
+
+                    local dashes=${words[(i)--]}
+                    if (( dashes < CURRENT )); then
+                        words=("${(@)words[dashes + 1,-1]}")
+                        (( CURRENT -= dashes ))
+                        _normal
+                        return
+                    fi
+                   \u{20}
+        """
 
     private static func zshArgument(_ option: OptionEntry) -> String {
         let many = if case .many = option.form { "*" } else { "" }
@@ -168,7 +184,10 @@ enum Completions {
             guard !words.isEmpty else { continue }
             text += "complete -c leasehold -n '__fish_seen_subcommand_from \(command.name)' -a '\(words)'\n"
         }
+        // The dash ends that function's own options: those with an argument follow.
+        let withArgument = flags(of: .run).filter { $0.placeholder != nil }.map(\.flag).joined(separator: " ")
         return text
+            + "complete -c leasehold -n '__fish_seen_subcommand_from run' -x -a '(__fish_complete_subcommand --fcs-skip=2 - \(withArgument))'\n"
     }
 
     /// For single quotes of zsh, within which a colon separates.

@@ -20,6 +20,8 @@ extension Command {
                 + "--anywhere says otherwise.",
             "The program gets the variables that lead it to its GPU, and LEASEHOLD_LEASE, LEASEHOLD_UNIT, "
                 + "LEASEHOLD_HOLDER and LEASEHOLD_FENCING_TOKEN. The lease's token stays with leasehold.",
+            "When somebody with a better priority asks for the GPU (--preempt), the program gets the signal of --on-preempt, and "
+                + "--preempt-command runs with LEASEHOLD_PREEMPTED_BY and LEASEHOLD_RELEASE_WITHIN (seconds).",
             "SIGINT, SIGTERM and SIGHUP go to the program. When the lease is lost the program gets SIGTERM, after the "
                 + "grace SIGKILL.",
         ],
@@ -49,8 +51,19 @@ enum RunOptions {
         "on-lost", "WHAT", ["kill": .kill, "warn": .warn], standard: "kill",
         help: "What happens to the program when the lease is lost.", places: .flag)
     static let grace = Option.seconds(
-        "grace", in: .zero...(.seconds(3600)), standard: .seconds(30),
-        help: "How long the program has to end after SIGTERM.", places: .flag)
+        "grace", in: .zero...Limits.longestGrace, standard: Limits.standardGrace,
+        help: "How long the program has to end after SIGTERM, before SIGKILL.", places: .flag)
+    enum OnPreempt: Sendable { case signal(Signals.Signal), nothing }
+
+    static let onPreempt = Option<OnPreempt>.choice(
+        "on-preempt", "SIGNAL",
+        [
+            "TERM": .signal(.terminate), "INT": .signal(.interrupt), "HUP": .signal(.hangUp), "QUIT": .signal(.quit),
+            "USR1": .signal(.user1), "none": .nothing,
+        ], standard: "TERM",
+        help:
+            "What the program is sent when somebody asks for its GPU. It has its grace to end then; after that the lease "
+            + "is revoked.", places: .flag)
     static let anywhere = Option.flag(
         "anywhere", help: "Also take units of other machines: the program finds its own way there.", places: .flag)
     static let agentSocket = Option.text(
@@ -64,12 +77,13 @@ enum RunOptions {
         help: "Take a GPU that is free now, print what the program would get, and give it back.", places: .flag)
 
     static let own = [
-        id.entry, ttl.entry, onLost.entry, grace.entry, anywhere.entry, agentSocket.entry, dryRun.entry,
+        id.entry, ttl.entry, onLost.entry, grace.entry, onPreempt.entry, LeaseOptions.preemptCommand.entry,
+        anywhere.entry, agentSocket.entry, dryRun.entry,
     ]
 }
 
 /// One `leasehold run`.
-private struct RunCommand: Sendable {
+struct RunCommand: Sendable {
     private let surroundings: Surroundings
     private let service: Service
     private let command: [String]
@@ -80,6 +94,8 @@ private struct RunCommand: Sendable {
     private let isJSON: Bool
     private let grace: Duration
     private let onLost: RunOptions.OnLost
+    private let onPreempt: RunOptions.OnPreempt
+    private let hook: PreemptHook?
     private let asked: JSONObject
 
     init(_ given: Given, _ surroundings: Surroundings) throws(Failure) {
@@ -95,6 +111,8 @@ private struct RunCommand: Sendable {
         agentSocket = try given.optional(RunOptions.agentSocket)
         grace = try given.value(RunOptions.grace)
         onLost = try given.value(RunOptions.onLost)
+        onPreempt = try given.value(RunOptions.onPreempt)
+        hook = try given.optional(LeaseOptions.preemptCommand).map { PreemptHook(command: $0) }
         var members = try LeaseOptions.members(given)
         mayLeaveHost = try given.isOn(RunOptions.anywhere) || members["host"] != nil || members["unit"] != nil
         if let id = try given.optional(RunOptions.id) {
@@ -105,6 +123,7 @@ private struct RunCommand: Sendable {
             if members["priority"] == nil { members["priority"] = .integer(15) }
         }
         members["ttl"] = .number(try given.value(RunOptions.ttl) / .seconds(1))
+        members["grace"] = .number(grace / .seconds(1))
         asked = members
     }
 
@@ -137,7 +156,7 @@ private struct RunCommand: Sendable {
         }
         let settings = HeldProgram.Settings(
             agentSocket: agentSocket ?? here.agentSocket(of: grant.host, surroundings.environment), grace: grace,
-            onLost: onLost)
+            onLost: onLost, onPreempt: onPreempt, hook: hook)
         return try await HeldProgram(
             command, grant: grant, settings: settings, service: service, surroundings: surroundings
         ).run()

@@ -159,12 +159,55 @@ enum Texts {
         "warning: this machine's agent does not watch the program: \(visible(why))"
     }
 
+    static func agentEnds(_ reason: String) -> String { "This machine's agent ends it (\(visible(reason)))." }
+
     static func stopping(_ ttl: Duration) -> String {
         "Stopped. The lease is not renewed meanwhile and ends in \(Words.span(ttl)) at most, and the program with it."
     }
 
     static func ending(_ grace: Duration) -> String {
         "Ending the program: SIGTERM now, SIGKILL in \(Words.span(grace)) at most."
+    }
+
+    static func wanted(_ wish: PreemptWish) -> String {
+        "\(visible(wish.holder)) (priority \(wish.priority)) asks for this unit. Give it back within "
+            + "\(Words.span(wish.within)); the lease is revoked then."
+    }
+
+    static let wantedNoMore = "The unit is not asked for any more."
+
+    static func hookFailed(_ command: String, _ why: String) -> String {
+        "warning: the command of --preempt-command did not do its work (\(visible(why))): \(visible(command))."
+    }
+
+    static func noProcess(_ number: Int32) -> String { "There is no process \(number) on this machine." }
+
+    static func adopted(_ number: Int32, _ grant: Grant) -> String {
+        "Process \(number) runs under the lease \(visible(grant.lease)) now and ends with it."
+    }
+
+    static func notAdopted(_ number: Int32, _ why: String) -> String {
+        "Process \(number) is not put under a lease; what was granted is given back. \(visible(why))"
+    }
+
+    static func adoptedEnded(_ number: Int32) -> String { "Process \(number) has ended; the lease is given back." }
+
+    static func adoptedLost(_ number: Int32) -> String {
+        "This machine's agent ends process \(number): SIGTERM, after the grace SIGKILL."
+    }
+
+    static func adoptedLeft(_ number: Int32) -> String {
+        "Given back. Process \(number) goes on without a lease, on a GPU that may be another's."
+    }
+
+    static func unloaded(_ server: HTTPEndpoint) -> String { "\(server) has given its GPU memory back." }
+
+    static func notUnloaded(_ server: HTTPEndpoint) -> String {
+        "\(server) has not given its GPU memory back in time: something is still loaded or runs there."
+    }
+
+    static func serverFailed(_ why: String) -> String {
+        "The model server does not do it: \(visible(why)). Is it the kind that was named? Name its address with --server."
     }
 
     // MARK: The pool

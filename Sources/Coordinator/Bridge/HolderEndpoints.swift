@@ -101,7 +101,8 @@ extension Coordinator {
             case .noAnswer, .shuttingDown: "unanswered"
             }
         meter.note { $0.count(Catalogue.renewals, word) }
-        respond(call, outcome.reply)
+        let preemption = outcome.renewedLease.flatMap { mirror.leases[$0]?.preemption }
+        respond(call, outcome.reply(asked: Asked(preemption, poolNow: pool.clock(at: now))))
     }
 
     func verifyReply(_ members: Members) throws(Malformed) -> Reply {

@@ -15,6 +15,10 @@ struct LockCommand: Equatable, Sendable {
     var takesOver: Bool
     /// Compact JSON, or empty.
     var metadata: String
+    /// Between SIGTERM and SIGKILL, for what runs under the lease.
+    var grace: Duration
+    /// A holder of worse priority may be asked to give its unit back.
+    var preempts: Bool
     /// Empty where the call names none.
     var affinity: String
 
@@ -34,6 +38,8 @@ struct LockCommand: Equatable, Sendable {
         requestID = try members.word("request_id", limit: Limits.requestIDBytes)
         takesOver = try members.flag("takeover") ?? false
         metadata = try members.compact("metadata", limit: Limits.metadataBytes)
+        grace = try members.seconds("grace", in: .zero...Limits.longestGrace) ?? Limits.standardGrace
+        preempts = try members.flag("preempt") ?? false
         affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
         if let other = try members.named("pool", { (text) throws(InvalidName) in try PoolID(text) }), other != pool {

@@ -18,7 +18,8 @@ extension Coordinator {
             isResumable: command.requestID != nil, holder: command.holder, caller: caller.name,
             selector: command.selector, namesItsPlace: command.namesItsPlace, priority: command.priority,
             ttl: command.ttl, timeout: command.timeout, metadata: command.metadata, secret: drawn.secret,
-            token: drawn.hash, affinity: command.affinity)
+            token: drawn.hash, affinity: command.affinity, grace: command.grace, preempts: command.preempts,
+            by: caller.by)
         asked.mayBeOld = standstill.mayBeOld(at: now)
         let request = asked
         let terms = LockReplies.Call(
@@ -65,6 +66,11 @@ extension Coordinator {
     func answer(_ call: CallID, _ outcome: LockOutcome) {
         guard let waiting = lockCalls.removeValue(forKey: call) else { return }
         limits.endWait(waiting.call.caller)
+        switch outcome {
+        case .acquired, .timedOut, .forceReleased, .unknownHost, .unknownUnit: preemptionOver(waiting.ticket)
+        case .moved, .shuttingDown: preemptionOver(waiting.ticket, isElsewhere: true)
+        case .replaced, .ofUnknownAge, .tooManyWaiting, .nameTaken: break  // another call's
+        }
         count(outcome, waiting.terms, began: waiting.began)
         let exchange = waiting.call.exchange
         exchange.onClientGone = nil

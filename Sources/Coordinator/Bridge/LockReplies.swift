@@ -1,5 +1,6 @@
 import JSON
 import LeaseModel
+import LeaseStore
 
 /// What a lock call, once answered, is answered with.
 struct LockReplies {
@@ -96,8 +97,38 @@ struct LockReplies {
     }
 }
 
+/// A preemption as its lease's holder, and status, are told.
+struct Asked {
+    var holder: String
+    var priority: Int
+    /// What is left of the grace, as this coordinator's copy has it; the agent's own clock decides.
+    var left: Duration
+
+    /// - Parameter poolNow: ms.
+    init?(_ preemption: PreemptionRecord?, poolNow: Int64) {
+        guard let preemption else { return nil }
+        holder = preemption.holder
+        priority = preemption.priority
+        left = max(.zero, .milliseconds(preemption.since.milliseconds - poolNow) + preemption.grace)
+    }
+
+    static func write(_ asked: Asked?, to writer: inout JSONWriter) {
+        writer.key("preemption")
+        guard let asked else { return writer.null() }
+        writer.object { writer in
+            writer.member("by", asked.holder)
+            writer.member("priority", asked.priority)
+            writer.seconds("release_within", asked.left)
+        }
+    }
+}
+
 extension RenewalOutcome {
-    var reply: Reply {
+    /// The lease that was renewed.
+    var renewedLease: LeaseID? { if case .renewed(let lease, _, _) = self { lease } else { nil } }
+
+    /// - Parameter asked: Who wants its unit.
+    func reply(asked: Asked?) -> Reply {
         switch self {
         case .renewed(let lease, let ttl, let expiresIn):
             Reply(200) { writer in
@@ -105,6 +136,7 @@ extension RenewalOutcome {
                 writer.member("lease", lease.text)
                 writer.seconds("ttl", ttl)
                 writer.seconds("expires_in", expiresIn)
+                Asked.write(asked, to: &writer)
             }
         case .gone(let lease, let reason, let by):
             Reply(410) { writer in
@@ -129,6 +161,7 @@ extension RenewalOutcome {
         switch reason {
         case .expired: "expired"
         case .revoked, .reset: "revoked"
+        case .preempted: "preempted"
         case .forceReleased: "force_released"
         case .released: "released"
         case .lost: "lost"

@@ -126,6 +126,7 @@ struct StatusReply {
             writer.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
             writer.key("metadata")
             if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
+            Asked.write(Asked(lease.preemption, poolNow: setting.now), to: &writer)
         }
     }
 

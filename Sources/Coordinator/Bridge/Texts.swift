@@ -50,6 +50,7 @@ enum Texts {
             case .expired: "was not renewed in time"
             case .revoked: "was revoked\(who)"
             case .reset: "was ended by a reset\(who)"
+            case .preempted: "was preempted\(who): its unit was asked for, and it was not given back in its grace"
             case .forceReleased: "was force-released\(who)"
             case .released: "was given back"
             case .lost: "was lost: its agent does not have it any more"

@@ -47,6 +47,12 @@ package struct LockRequest: Hashable, Sendable {
     /// How long the client waits; zero takes what is free now.
     package var timeout: Duration
     package var metadata: String
+    /// Between SIGTERM and SIGKILL, for what runs under the lease.
+    package var grace: Duration
+    /// A holder of worse priority may be asked to give its unit back.
+    package var preempts: Bool
+    /// Who asks, as the events tell it.
+    package var by: String
     package var secret: LeaseSecret
     package var token: TokenHash
     /// What the unit should still be warm for; empty where that is all the same.
@@ -58,7 +64,8 @@ package struct LockRequest: Hashable, Sendable {
     package init(
         call: CallID, ticket: TicketID, isResumable: Bool, holder: HolderID, caller: String, selector: Selector,
         namesItsPlace: Bool, priority: Priority, ttl: Duration, timeout: Duration, metadata: String,
-        secret: LeaseSecret, token: TokenHash, affinity: String = ""
+        secret: LeaseSecret, token: TokenHash, affinity: String = "", grace: Duration = Limits.standardGrace,
+        preempts: Bool = false, by: String = ""
     ) {
         self.call = call
         self.ticket = ticket
@@ -71,6 +78,9 @@ package struct LockRequest: Hashable, Sendable {
         self.ttl = ttl
         self.timeout = timeout
         self.metadata = metadata
+        self.grace = grace
+        self.preempts = preempts
+        self.by = by
         self.secret = secret
         self.token = token
         self.affinity = affinity

@@ -219,7 +219,7 @@ extension Waiters {
         let own = waiter.call == nil ? waiter.awayUntil : waiter.giveUpAt
         let next: BootInstant? =
             switch waiter.state {
-            case .unsent(let retry): [own, retry].compactMap { $0 }.min()
+            case .unsent(let retry): .earlier(own, retry)
             case .asking, .queued, .drawing: own
             case .answeringAgain(_, let sent):
                 min(sent + Limits.answerWindow, waiter.call == nil ? .never : waiter.giveUpAt)

@@ -99,7 +99,7 @@ struct EventFeed {
     // MARK: Texts
 
     /// Members of an event that are numbers.
-    private static let numbers: Set<String> = ["priority", "ttl", "expires", "score", "left"]
+    private static let numbers: Set<String> = ["priority", "ttl", "expires", "score", "left", "grace"]
 
     private static func text(of event: PoolEvent) -> [UInt8] {
         var writer = JSONWriter()

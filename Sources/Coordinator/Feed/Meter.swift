@@ -33,6 +33,9 @@ extension Coordinator {
         case .expired: meter.note { $0.count(Catalogue.expiries) }
         case .revoked where event.lease != nil: meter.note { $0.count(Catalogue.forceReleases, "revoke") }
         case .reset where event.lease != nil: meter.note { $0.count(Catalogue.forceReleases, "reset") }
+        case .preempting: meter.note { $0.count(Catalogue.preemptions, "asked") }
+        case .spared: meter.note { $0.count(Catalogue.preemptions, "spared") }
+        case .preempted: meter.note { $0.count(Catalogue.preemptions, "revoked") }
         case .forceReleased where event.lease != nil:
             meter.note { $0.count(Catalogue.forceReleases, "force-release-all") }
         default: break

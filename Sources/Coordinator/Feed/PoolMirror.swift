@@ -30,6 +30,8 @@ struct PoolMirror {
         var granted: Int64?
         var expires: Int64?
         var metadata: String
+        /// Who wants its unit, where its holder is asked to give it back.
+        var preemption: PreemptionRecord?
     }
 
     private(set) var hosts: [HostID: HostRecord] = [:]
@@ -73,7 +75,7 @@ struct PoolMirror {
         case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned, .draining, .drainOver: true
         case .queued, .requeued, .offered, .granted, .restored, .renewed, .released, .expired, .revoked, .reset,
             .cancelled, .lost, .duplicate, .withdrawn, .rejected, .lapsed, .forceReleased, .ending, .timeout, .refused,
-            .dropped, .unitState:
+            .dropped, .unitState, .preempting, .spared, .preempted:
             false
         }
     }
@@ -209,7 +211,11 @@ struct PoolMirror {
                 leases[lease]?.state = .ending
                 if units[lease.unit]?.lease == lease { units[lease.unit]?.state = .ending }
             }
-        case .cancelled, .released, .expired, .revoked, .reset, .forceReleased, .lost, .duplicate, .withdrawn,
+        case .preempting:
+            if let lease = event.lease { leases[lease]?.preemption = PreemptionRecord(event) }
+        case .spared: if let lease = event.lease { leases[lease]?.preemption = nil }
+        case .cancelled, .released, .expired, .revoked, .reset, .preempted, .forceReleased, .lost, .duplicate,
+            .withdrawn,
             .rejected,
             .lapsed:
             if let lease = event.lease {
@@ -291,7 +297,7 @@ extension PoolMirror.Lease {
             lease: record.lease, holder: record.terms.holder.text, caller: record.terms.caller,
             ticket: record.terms.ticket, priority: record.terms.priority, ttl: record.terms.ttl.milliseconds,
             state: record.state, granted: record.granted?.milliseconds, expires: record.expires?.milliseconds,
-            metadata: record.terms.metadata)
+            metadata: record.terms.metadata, preemption: record.preemption)
     }
 
     init(_ event: PoolEvent, _ lease: LeaseID, state: LeaseRecord.State) {
@@ -301,6 +307,17 @@ extension PoolMirror.Lease {
             lease: lease, holder: event.text("holder"), caller: event.text("caller"),
             ticket: TicketID(event.text("ticket")), priority: Int(event.number("priority") ?? 0), ttl: ttl,
             state: state, granted: expires.map { $0 - ttl }, expires: expires, metadata: event.text("metadata"))
+    }
+}
+
+extension PreemptionRecord {
+    fileprivate init?(_ event: PoolEvent) {
+        guard let ticket = event.fields["waiter"], let priority = event.number("priority"),
+            let grace = event.number("grace")
+        else { return nil }
+        self.init(
+            ticket: TicketID(ticket), holder: event.text("for"), priority: Int(priority),
+            since: PoolInstant(milliseconds: event.at), grace: .milliseconds(grace))
     }
 }
 

@@ -51,13 +51,14 @@ package final class HTTPClient: @unchecked Sendable {
     /// with its body, a stream with an empty one.
     ///
     /// - Parameters:
+    ///   - body: sent with POST; without one the method is GET.
     ///   - timeout: from now to the end of the answer's head.
     ///   - silence: how long no byte may come before the stream counts as lost.
     ///   - onOpen: called on the loop's thread when the stream has begun.
     ///   - onEvent: called on the loop's thread with each event.
     package func stream(
-        _ path: String, from endpoint: HTTPEndpoint, headers: HTTPHeaders = .init(), timeout: Duration,
-        silence: Duration, onOpen: @escaping @Sendable () -> Void = {},
+        _ path: String, from endpoint: HTTPEndpoint, headers: HTTPHeaders = .init(), body: [UInt8] = [],
+        timeout: Duration, silence: Duration, onOpen: @escaping @Sendable () -> Void = {},
         onEvent: @escaping @Sendable (ServerSentEvent) -> Void
     ) async throws(HTTPError) -> HTTPResponse {
         var headers = headers
@@ -66,7 +67,8 @@ package final class HTTPClient: @unchecked Sendable {
             parser: EventStreamParser(eventBytes: limits.eventBytes), silence: silence, onOpen: onOpen, onEvent: onEvent
         )
         let call = ClientCall(
-            self, ClientCall.Request(endpoint, .get, path, headers, []), timeout: timeout, stream: stream)
+            self, ClientCall.Request(endpoint, body.isEmpty ? .get : .post, path, headers, body), timeout: timeout,
+            stream: stream)
         return try await call.run()
     }
 

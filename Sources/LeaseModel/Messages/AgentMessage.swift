@@ -34,6 +34,10 @@ package enum AgentMessage: Hashable, Sendable {
     case end(LeaseID, TokenHash, EndReason)
     /// An admin wants this lease to end; the agent stops its processes and says `ended`.
     case revoke(LeaseID, EndReason, by: String, why: String)
+    /// A waiter wants this lease's unit: its holder is asked, and has its grace to give it back.
+    case preempt(LeaseID, Preemption)
+    /// The waiter wants it no more.
+    case spare(LeaseID, TicketID)
     /// A holder renews. `newToken` replaces the token when the lease is answered again (design §4.8).
     case renew(LeaseID, token: TokenHash, newToken: TokenHash?, nonce: String, coordinator: InstanceID)
     /// Redis does not know this host or doubts it: heartbeat at once.

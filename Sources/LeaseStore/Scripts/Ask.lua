@@ -1,7 +1,8 @@
 -- Ask: queues a ticket, or finds what became of it, and matches (design §4.1). O(log waiters).
 -- uses: Keys Clock Events Mail Match
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
--- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or ""
+-- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or "",
+-- 14 grace ms
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
 -- | {"name-taken"}: the ticket is that of another holder or selector
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
@@ -42,7 +43,7 @@ elseif known[2] then
   end
   if not again then
     call('HSET', P .. 'ticket:' .. ticket, 'coordinator', coordinator, 'token', ARGV[8], 'ttl', ARGV[6], 'metadata', ARGV[9],
-      'affinity', ARGV[13])
+      'affinity', ARGV[13], 'grace', ARGV[14])
   end
   if moves then
     waits('requeued', ticket_terms(ticket)) -- every copy of the pool says where it waits
@@ -60,7 +61,7 @@ if again then score = math.min(score, tonumber(ARGV[11])) end
 score = int(score)
 local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller = ARGV[4], priority = ARGV[5],
   ttl = ARGV[6], coordinator = coordinator, token = ARGV[8], metadata = ARGV[9], score = score,
-  affinity = ARGV[13] }
+  affinity = ARGV[13], grace = ARGV[14] }
 call('SADD', P .. 'waiting:' .. coordinator, ticket)
 -- One that has beaten is among them until it is swept.
 if call('HEXISTS', P .. 'beats', coordinator) == 0 then

@@ -20,6 +20,7 @@ package struct Ask: Equatable, Sendable {
     package var token: TokenHash
     /// Compact JSON of at most `Limits.metadataBytes`, or empty.
     package var metadata: String
+    package var grace: Duration
     package var resume: Resume
     /// What the unit should still be warm for, of `Limits.affinityBytes` at most; empty where that is all the same.
     package var affinity: String
@@ -27,7 +28,7 @@ package struct Ask: Equatable, Sendable {
     package init(
         ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
         coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume,
-        affinity: String = ""
+        affinity: String = "", grace: Duration = Limits.standardGrace
     ) {
         self.ticket = ticket
         self.selector = selector
@@ -38,6 +39,7 @@ package struct Ask: Equatable, Sendable {
         self.coordinator = coordinator
         self.token = token
         self.metadata = metadata
+        self.grace = grace
         self.resume = resume
         self.affinity = affinity
     }
@@ -68,6 +70,7 @@ extension LeaseStore {
                 .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
                 .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
                 .integer(Limits.coordinatorPresence.milliseconds), .text(ask.affinity),
+                .integer(ask.grace.milliseconds),
             ])
         switch answer.word {
         case "queued": return .queued(score: answer.integer(1))

@@ -4,7 +4,7 @@
 -- ARGV 1 host, 2 instance, 3 session, 4 the instances before it that its journal names, each with a space behind it, 5 "1" for the first of a session, 6 address, 7 version,
 -- 8 labels as ",name=value,", 9 presence ms, 10 number of units, then for each unit: unit, kind, vram, type, details,
 -- highest fencing, state (free, resting, confirming, held, ending), and for the last three: lease, token hash,
--- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata
+-- remaining ms, holder, caller, ticket, coordinator, priority, selector, score, ttl, metadata, grace ms
 -- returns {"heard", own mail} | {"host-in-use", instance} | {"stale-session"} | {"succeeds-another", instance, last fencing token}:
 -- an agent with another journal has spoken for this host
 local host, instance, session, first = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
@@ -32,8 +32,8 @@ for _ = 1, tonumber(ARGV[10]) do
   if report.state ~= 'free' and report.state ~= 'resting' then
     report.lease, report.token, report.remaining = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
     report.terms = { token = report.token }
-    for i = 1, 9 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
-    at = at + 12
+    for i = 1, #terms_names - 1 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
+    at = at + 2 + #terms_names
   end
   fence = math.max(fence, report.fencing)
   reports[#reports + 1] = report

@@ -6,7 +6,7 @@
 --          {unit, host, kind, vram, type, details, labels, state, lease, …}, {lease fields…}, {tickets}}
 local last = call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)[1]
 local lease_fields = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
-  'state', 'granted', 'expires' }
+  'grace', 'state', 'granted', 'expires', 'preemption' }
 local host_rows, unit_rows, lease_rows, tickets = {}, {}, {}, {}
 local function add(rows, first, values, count)
   rows[#rows + 1] = first
@@ -25,7 +25,7 @@ for _, set in ipairs({ 'hosts', 'lost' }) do
       local unit = call('HMGET', P .. 'unit:' .. id, 'host', 'kind', 'vram', 'type', 'details', 'labels', 'state', 'lease')
       add(unit_rows, id, unit, 8)
       if unit[8] and unit[8] ~= '' then
-        add(lease_rows, unit[8], call('HMGET', P .. 'lease:' .. unit[8], unpack(lease_fields)), 12)
+        add(lease_rows, unit[8], call('HMGET', P .. 'lease:' .. unit[8], unpack(lease_fields)), 14)
       end
     end
   end

@@ -45,13 +45,47 @@ package struct LeaseRecord: Hashable, Sendable {
     package var state: State
     package var granted: PoolInstant?
     package var expires: PoolInstant?
+    package var preemption: PreemptionRecord?
 
-    package init(lease: LeaseID, terms: LeaseTerms, state: State, granted: PoolInstant?, expires: PoolInstant?) {
+    package init(
+        lease: LeaseID, terms: LeaseTerms, state: State, granted: PoolInstant?, expires: PoolInstant?,
+        preemption: PreemptionRecord? = nil
+    ) {
         self.lease = lease
         self.terms = terms
         self.state = state
         self.granted = granted
         self.expires = expires
+        self.preemption = preemption
+    }
+}
+
+/// Who wants the unit of a lease that is asked to be given back, and since when.
+package struct PreemptionRecord: Hashable, Sendable {
+    package var ticket: TicketID
+    package var holder: String
+    package var priority: Int
+    package var since: PoolInstant
+    /// How long its holder has from then on.
+    package var grace: Duration
+
+    package init(ticket: TicketID, holder: String, priority: Int, since: PoolInstant, grace: Duration) {
+        self.ticket = ticket
+        self.holder = holder
+        self.priority = priority
+        self.since = since
+        self.grace = grace
+    }
+
+    /// Reads what Preempt.lua writes.
+    init?(_ text: String) {
+        let fields = text.split(separator: "\u{1F}", omittingEmptySubsequences: false).map(String.init)
+        guard fields.count == 5, let priority = Int(fields[2]), let since = Int64(fields[3]),
+            let grace = Int64(fields[4])
+        else { return nil }
+        self.init(
+            ticket: TicketID(fields[0]), holder: fields[1], priority: priority, since: PoolInstant(milliseconds: since),
+            grace: .milliseconds(grace))
     }
 }
 
@@ -76,16 +110,18 @@ extension LeaseStore {
         for start in stride(from: 0, to: tickets.count, by: Self.ticketPage) {
             let page = tickets[start..<min(start + Self.ticketPage, tickets.count)]
             let rows = try await run(ScriptLibrary.tickets, page.map { .text($0) }).items.map(\.text)
-            waiters += Self.rows(rows, of: 9).compactMap { row in
+            waiters += Self.rows(rows, of: 10).compactMap { row in
                 let row = Array(row)
-                return LeaseTerms(fields: [row[1], row[2], row[0], row[3], row[4], row[5], row[6], row[7], row[8]])
+                return LeaseTerms(fields: [
+                    row[1], row[2], row[0], row[3], row[4], row[5], row[6], row[7], row[8], row[9],
+                ])
             }
         }
         return PoolSnapshot(
             lastEvent: answer.text(0), at: PoolInstant(milliseconds: answer.integer(1)),
             hosts: Self.rows(answer.texts(2), of: 10).compactMap { Self.host($0, at: answer.integer(1)) },
             units: Self.rows(answer.texts(3), of: 9).compactMap(Self.unit),
-            leases: Self.rows(answer.texts(4), of: 13).compactMap(Self.lease), waiters: waiters)
+            leases: Self.rows(answer.texts(4), of: 15).compactMap(Self.lease), waiters: waiters)
     }
 
     private static let ticketPage = 500
@@ -121,12 +157,12 @@ extension LeaseStore {
 
     private static func lease(_ row: ArraySlice<String>) -> LeaseRecord? {
         let row = Array(row)
-        guard let lease = try? LeaseID(row[0]), let terms = LeaseTerms(fields: row[1...9]),
-            let state = LeaseRecord.State(rawValue: row[10])
+        guard let lease = try? LeaseID(row[0]), let terms = LeaseTerms(fields: row[1...10]),
+            let state = LeaseRecord.State(rawValue: row[11])
         else { return nil }
         return LeaseRecord(
             lease: lease, terms: terms, state: state,
-            granted: Int64(row[11]).map { PoolInstant(milliseconds: $0) },
-            expires: Int64(row[12]).map { PoolInstant(milliseconds: $0) })
+            granted: Int64(row[12]).map { PoolInstant(milliseconds: $0) },
+            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) }, preemption: PreemptionRecord(row[14]))
     }
 }

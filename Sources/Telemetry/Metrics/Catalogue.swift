@@ -48,6 +48,9 @@ package enum Catalogue {
     package static let forceReleases = Counter(
         "leasehold_leases_force_released_total", "Leases that an administrator ended.",
         labels: [.init("by", ["revoke", "reset", "force-release-all"])])
+    package static let preemptions = Counter(
+        "leasehold_preemptions_total", "Holders asked to give a unit back, and what came of it.",
+        labels: [.init("step", ["asked", "spared", "revoked"])])
     package static let httpRequests = Counter(
         "leasehold_http_requests_total", "HTTP requests, by route and status.",
         labels: [.init("route"), .init("status")])
@@ -82,7 +85,8 @@ package enum Catalogue {
         buildInfo.metric, degraded.metric, redisUp.metric, redisRoundTrip.metric, redisErrors.metric,
         queueDepth.metric, connectedWaiters.metric, lockWait.metric, leases.metric, unitsInPool.metric,
         hostsPresent.metric, grants.metric, timeouts.metric, cancels.metric, refusals.metric, renewals.metric,
-        releases.metric, expiries.metric, forceReleases.metric, httpRequests.metric, eventSubscribers.metric,
+        releases.metric, expiries.metric, forceReleases.metric, preemptions.metric, httpRequests.metric,
+        eventSubscribers.metric,
     ]
 
     package static let agent: [Metric] = [

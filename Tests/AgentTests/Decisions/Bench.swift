@@ -35,19 +35,22 @@ struct Bench {
         LeaseID(unit: try UnitID(unit), fencing: FencingToken(fencing))
     }
 
-    static func terms(_ name: String, ttl: Duration = .seconds(60)) throws -> LeaseTerms {
+    static func terms(
+        _ name: String, ttl: Duration = .seconds(60), grace: Duration = Limits.standardGrace
+    ) throws -> LeaseTerms {
         LeaseTerms(
             holder: try HolderID(name), caller: "", ticket: TicketID("t-\(name)"), coordinator: InstanceID("c1"),
-            priority: 15, selector: "gpu/any", score: 5, ttl: ttl, metadata: "")
+            priority: 15, selector: "gpu/any", score: 5, ttl: ttl, metadata: "", grace: grace)
     }
 
     /// An offer; its token is `k` and its fencing token, so that successive leases have different ones.
     static func offer(
-        _ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60), after: ReleasedLease? = nil
+        _ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60),
+        grace: Duration = Limits.standardGrace, after: ReleasedLease? = nil
     ) throws -> Offer {
         Offer(
             lease: try lease(fencing, on: unit), token: TokenHash("k\(fencing)"),
-            terms: try terms("holder-\(fencing)", ttl: ttl), beat: 1, after: after)
+            terms: try terms("holder-\(fencing)", ttl: ttl, grace: grace), beat: 1, after: after)
     }
 
     static func own(_ fencing: Int64, on unit: String = "h1/0", deadline: BootInstant) throws -> OwnLease {
@@ -86,8 +89,11 @@ struct Bench {
     }
 
     /// A lease that is offered, confirmed and held.
-    mutating func grant(_ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60)) throws {
-        let actions = hear(.offer(try Self.offer(fencing, on: unit, ttl: ttl)))
+    mutating func grant(
+        _ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60),
+        grace: Duration = Limits.standardGrace
+    ) throws {
+        let actions = hear(.offer(try Self.offer(fencing, on: unit, ttl: ttl, grace: grace)))
         #expect(actions.contains(try confirm(fencing, on: unit)))
         try answerConfirm(fencing, .held, on: unit)
     }

@@ -146,7 +146,7 @@ import Testing
         var bench = try Bench.open()
         try bench.grant(5)
         try bench.run(5)
-        let stop = AgentMachine.Action.stopProcesses(try Bench.lease(5), Bench.process)
+        let stop = AgentMachine.Action.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(30))
         let revoke = AgentMessage.revoke(try Bench.lease(5), .forceReleased, by: "ann", why: "test")
         #expect(bench.hear(revoke) == [.writeJournal, stop])
         #expect(bench.state() == "ending 5")
@@ -164,12 +164,36 @@ import Testing
         #expect(bench.handle(.processesGone(try Bench.lease(5))) == [try bench.end(5, .released)])
     }
 
-    @Test func `by time although its processes resist, which are told to end`() throws {
+    @Test func `by time and something runs: that is told to end at the deadline, and the unit is free when it is gone`()
+        throws
+    {
         var bench = try Bench.open()
-        try bench.grant(5, ttl: .seconds(60))
+        try bench.grant(5, ttl: .seconds(60), grace: .seconds(7))
         try bench.run(5)
-        let actions = bench.handle(.clockReached, after: .seconds(62))
-        #expect(actions.prefix(2) == [.stopProcesses(try Bench.lease(5), Bench.process), try bench.end(5, .expired)])
+        #expect(bench.machine.wakeAt == bench.now + .seconds(5), "the next heartbeat")
+        let actions = bench.handle(.clockReached, after: .seconds(60))
+        let stop = AgentMachine.Action.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(7))
+        #expect(actions.prefix(2) == [.writeJournal, stop])
+        #expect(bench.state() == "ending 5")
+        #expect(try bench.renew(5) == [try bench.refusal(5, .expired)])
+        bench.handle(.clockReached, after: .seconds(600))
+        #expect(bench.state() == "ending 5", "however long it takes")
+        #expect(bench.handle(.processesGone(try Bench.lease(5))) == [try bench.end(5, .expired)])
+        #expect(bench.state() == "free")
+    }
+
+    @Test func `when who renewed it is gone: what runs is told to end, and then the unit is free`() throws {
+        var bench = try Bench.open()
+        try bench.grant(5)
+        #expect(bench.handle(.keeperGone(try Bench.lease(5))) == [], "nothing runs under it")
+        try bench.run(5)
+        let actions = bench.handle(.keeperGone(try Bench.lease(5)))
+        let stop = AgentMachine.Action.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(30))
+        #expect(actions == [.writeJournal, stop, bench.heartbeat])
+        #expect(bench.state() == "ending 5")
+        #expect(bench.handle(.keeperGone(try Bench.lease(5))) == [])
+        #expect(bench.handle(.processesGone(try Bench.lease(5))) == [try bench.end(5, .released)])
+        #expect(bench.state() == "free")
     }
 
     @Test func `not because a process is told with a token that is not the present one`() throws {
@@ -210,7 +234,8 @@ import Testing
 }
 
 extension Bench {
-    static let process = LeaseProcess(group: 4711, startTicks: 99)
+    static let process = LeaseProcess(
+        group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98))
 
     mutating func run(_ fencing: Int64) throws {
         let event = Event.processStarted(try Self.lease(fencing), TokenHash("k\(fencing)"), Self.process)

@@ -80,6 +80,7 @@ private struct Life {
         case 88..<92: try process()
         case 92: journalWorks = false
         case 94: try crash()
+        case 95: try ask()
         case 96..<98: try devices()
         default: try feed(.clockReached)
         }
@@ -106,7 +107,8 @@ private struct Life {
         case .reconnect: try disconnect()
         case .heartbeat(let session, let isFirst, let reports):
             if isFirst { try answerFirst(session, reports) }
-        case .stopProcesses(let lease, _): standing[lease.unit]?.isRevoked = true
+        case .stopProcesses(let lease, _, _): standing[lease.unit]?.isRevoked = true
+        case .tellAsked: break
         case .refused, .succeeded: fault = "nobody succeeds this agent"
         }
     }
@@ -128,6 +130,15 @@ private struct Life {
             standing[lease.unit]?.until = bench.now + ttl
             standing[lease.unit]?.token = token
         case .end(let lease, _): if standing[lease.unit]?.lease == lease { try ended(lease) }
+        case .insist(let lease, let ticket, _):
+            // The waiter may wait still, which is an admin's word, be gone, or Redis.
+            switch chance.below(3) {
+            case 0:
+                if standing[lease.unit]?.lease == lease { standing[lease.unit]?.isRevoked = true }
+                try feed(.insistAnswered(session: session, lease, ticket, .ending))
+            case 1: try feed(.insistAnswered(session: session, lease, ticket, .spared))
+            default: try feed(.insistAnswered(session: session, lease, ticket, .failed))
+            }
         case .reject, .refuseRenewal: break
         }
     }
@@ -189,7 +200,8 @@ private struct Life {
         fencing += 1
         let low = chance.below(10) == 0 ? Int64(chance.below(50)) + 1 : fencing
         let ttl = Duration.milliseconds(Int64(1000 + chance.below(20_000)))
-        let offer = try Bench.offer(low, on: name, ttl: ttl, after: after)
+        let grace = Duration.milliseconds(Int64(chance.below(8000)))
+        let offer = try Bench.offer(low, on: name, ttl: ttl, grace: grace, after: after)
         if heard[offer.lease] == nil { heard[offer.lease] = (bench.now, offer) }
         return offer
     }
@@ -258,12 +270,22 @@ private struct Life {
         try feed(mail([.revoke(some.lease, .revoked, by: "ann", why: "")]))
     }
 
+    /// Somebody wants the unit of a lease, or does so no more.
+    private mutating func ask() throws {
+        guard let some = oneStanding(), taken.contains(some.lease) else { return }
+        let ticket = TicketID("t\(chance.below(2))")
+        if chance.below(3) == 0 { return try feed(mail([.spare(some.lease, ticket)])) }
+        let wish = Preemption(ticket: ticket, holder: try HolderID("mic"), priority: 0, by: "")
+        try feed(mail([.preempt(some.lease, wish)]))
+    }
+
     private mutating func process() throws {
-        if let (lease, _) = bench.machine.processes.first, chance.below(2) == 0 {
+        if let lease = bench.machine.processes.first?.lease, chance.below(2) == 0 {
             // Its holder has died, or an admin wanted it to: nobody counts on the lease any more.
             if taken.contains(lease) { standing[lease.unit] = nil }
             return try feed(.processesGone(lease))
         }
+        if let lease = bench.machine.processes.last?.lease, chance.below(4) == 0 { return try feed(.keeperGone(lease)) }
         guard let some = oneStanding(), taken.contains(some.lease) else { return }
         try feed(.processStarted(some.lease, some.token, Bench.process))
         standing[some.lease.unit]?.runs = bench.machine.processes.contains { $0.lease == some.lease }

@@ -157,7 +157,7 @@ import Testing
 
     @Test func `goes on ending what was being ended`() throws {
         var bench = try Bench(past: .remembered(Self.memory(.ending(.reset), deadline: Bench.start + .seconds(7))))
-        #expect(bench.handle(.clockReached) == [.stopProcesses(try Bench.lease(5), Bench.process)])
+        #expect(bench.handle(.clockReached) == [.stopProcesses(try Bench.lease(5), Bench.process, grace: .seconds(30))])
         #expect(bench.state() == "ending 5")
         bench.handle(.processesGone(try Bench.lease(5)))
         #expect(bench.state() == "free")

@@ -172,14 +172,21 @@ import Testing
     private static func memory() throws -> AgentMemory {
         let deadline = Bench.start + .microseconds(1_234_567)
         var ending = try Bench.own(7, on: "h1/1", deadline: deadline)
-        ending.process = LeaseProcess(group: 4711, startTicks: 99)
+        ending.process = LeaseProcess(
+            group: 4711, startTicks: 99, keeper: LeaseProcess.Keeper(process: 4710, startTicks: 98),
+            isAlone: true)
+        var held = try Bench.own(5, deadline: deadline)
+        held.asked = OwnLease.Asked(
+            Preemption(ticket: TicketID("t9"), holder: try HolderID("Root-Mic"), priority: 0, by: "ann"),
+            deadline: deadline)
+        ending.terms.grace = .milliseconds(1500)
         ending.terms.metadata = #"{"job":"ü\n"}"#
         return AgentMemory(
             instance: InstanceID("a1"), ancestors: [InstanceID("a0"), InstanceID("b")],
             units: [
                 AgentMemory.Unit(
                     unit: try UnitID("h1/0"), highest: FencingToken(1_764_000_000_000_001),
-                    known: AgentMemory.Lease(lease: try Bench.own(5, deadline: deadline), standing: .held)),
+                    known: AgentMemory.Lease(lease: held, standing: .held)),
                 AgentMemory.Unit(
                     unit: try UnitID("h1/1"), highest: FencingToken(7),
                     known: AgentMemory.Lease(lease: ending, standing: .ending(.reset))),

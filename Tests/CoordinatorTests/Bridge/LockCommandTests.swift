@@ -25,6 +25,7 @@ import Testing
         #expect(command.priority == .voice)
         #expect(command.timeout == .seconds(120) && command.ttl == .seconds(120))
         #expect(command.requestID == nil && !command.takesOver && command.metadata.isEmpty)
+        #expect(command.grace == .seconds(30))
         #expect(command.affinity.isEmpty)
         #expect(command.selector == .anyGPU && !command.namesItsPlace)
     }
@@ -34,13 +35,14 @@ import Testing
             #"""
             {"id":"train","priority":7,"timeout":0,"ttl":0.25,"request_id":"r1","kind":"gpu","host":"n1",
              "min_vram_mb":24000,"device_type":"discrete","labels":{"zone":"a"},"takeover":true,
-             "metadata":{"b":[1,2.5,"x\u001f"],"a":null},"pool":"default","count":1,"affinity":"model:qwen"}
+             "metadata":{"b":[1,2.5,"x\u001f"],"a":null},"grace":2.5,"pool":"default","count":1,"affinity":"model:qwen"}
             """#)
         #expect(command.priority.value == 7 && command.affinity == "model:qwen")
         #expect(command.timeout == .zero && command.ttl == .milliseconds(250))
         #expect(command.requestID == "r1" && command.takesOver && command.namesItsPlace)
         #expect(command.selector.text == "gpu/host=n1?vram=24000&type=discrete&label.zone=a")
         #expect(command.metadata == #"{"b":[1,2.5,"x\u001f"],"a":null}"#)
+        #expect(command.grace == .milliseconds(2500))
         #expect(command.metadata.utf8.allSatisfy { $0 >= 0x20 }, "fields of messages are apart by control characters")
     }
 

@@ -59,6 +59,7 @@ import Testing
             ends
                 == [
                     "is not known any more", "was given back", "was not renewed in time", "was revoked by ops",
+                    "was preempted by ops: its unit was asked for, and it was not given back in its grace",
                     "was ended by a reset by ops", "was force-released by ops", "was never told to a holder",
                     "was lost: its agent does not have it any more", "was never told to a holder",
                     "was never told to a holder",

@@ -18,7 +18,9 @@ import Testing
         }
         lines += copy.leases.values.sorted { $0.lease < $1.lease }.map { lease in
             // What an offer was asked for with is told when it is granted.
-            let more = lease.state == .offered ? "" : " '\(lease.caller)' \(lease.metadata)"
+            let more =
+                lease.state == .offered
+                ? "" : " '\(lease.caller)' \(lease.metadata) \(lease.preemption.map { "\($0)" } ?? "-")"
             return
                 "lease \(lease.lease) \(lease.state) \(lease.holder) \(lease.ticket) \(lease.priority) \(lease.ttl)\(more)"
         }

@@ -52,7 +52,7 @@ struct RandomPool {
     /// Does one thing.
     mutating func step() async throws {
         let index = random.below(agents.count)
-        switch random.below(40) {
+        switch random.below(43) {
         case 0..<10: try await ask()
         case 10..<16: try await answerOffers(index)
         case 16..<20: try await release()
@@ -66,6 +66,8 @@ struct RandomPool {
         case 36: try await restart(index)
         case 37: try await askAgain()
         case 38: try await changeUnits(index)
+        case 39, 40: try await preempt()
+        case 41: try await insist(index)
         default: try await leave()
         }
     }
@@ -160,6 +162,32 @@ struct RandomPool {
         }
     }
 
+    private mutating func preempt() async throws {
+        let snapshot = try await store.snapshot()
+        if let asked = snapshot.leases.first(where: { $0.preemption != nil }), let wish = asked.preemption,
+            random.below(3) == 0
+        {
+            note("spare \(asked.lease): \(try await store.spare(asked.lease, for: wish.ticket))")
+        } else if !snapshot.leases.isEmpty, !snapshot.waiters.isEmpty {
+            let (lease, waiter) = (random.element(snapshot.leases).lease, random.element(snapshot.waiters))
+            let outcome = try await store.preempt(
+                lease, for: waiter.ticket, coordinator: waiter.coordinator, distance: random.below(2) * 10,
+                minRun: .zero, by: "me")
+            note("preempt \(lease) for \(waiter.ticket): \(outcome)")
+        }
+    }
+
+    private mutating func insist(_ index: Int) async throws {
+        let agent = agents[index]
+        let leases = try await store.snapshot().leases
+        guard let asked = leases.first(where: { $0.preemption != nil && $0.lease.unit.host == agent.host }),
+            let wish = asked.preemption
+        else { return }
+        let outcome = try await store.insist(origin(agent), asked.lease, for: wish.ticket, by: "me")
+        note("insist \(asked.lease) for \(wish.ticket): \(outcome)")
+        if outcome == .ending { agents[index].held[asked.lease.unit]?.isEnding = true }
+    }
+
     private mutating func cordon(_ index: Int) async throws {
         let wanted = random.element([Schedulability.cordoned, .schedulable, .schedulable])
         note("cordon \(agents[index].host) \(wanted)")
@@ -250,7 +278,7 @@ struct RandomPool {
             switch message {
             case .end(let lease, _, _): agents[index].held[lease.unit] = nil
             case .revoke(let lease, _, _, _): agents[index].held[lease.unit]?.isEnding = true
-            case .offer, .renew, .speak, .confirmed: break
+            case .offer, .renew, .preempt, .spare, .speak, .confirmed: break
             }
         }
     }

@@ -10,6 +10,8 @@ actor HeldProgram {
         let agentSocket: String
         let grace: Duration
         let onLost: RunOptions.OnLost
+        let onPreempt: RunOptions.OnPreempt
+        let hook: PreemptHook?
     }
 
     private let command: [String]
@@ -17,11 +19,14 @@ actor HeldProgram {
     private let settings: Settings
     private let service: Service
     private let surroundings: Surroundings
-    private let keeper: LeaseKeeper
+    private var keeper: LeaseKeeper?
     private var child: ChildProcess?
     private var foreground: TerminalForeground?
     private var killTimer: LoopTimer?
     private var isLost = false
+    /// The agent has taken notice of the program.
+    private var isWatched = false
+    private var answer: PreemptAnswer
 
     /// What the children of a program that has ended get to end as well.
     private static let leftoverGrace = Duration.seconds(5)
@@ -32,12 +37,17 @@ actor HeldProgram {
         self.settings = settings
         self.service = service
         self.surroundings = surroundings
+        answer = PreemptAnswer(
+            signal: settings.onPreempt, hook: settings.hook, grant: grant, surroundings: surroundings)
+    }
+
+    private func makeKeeper() -> LeaseKeeper {
         let error = surroundings.error
         // Where nobody else ends the program, it has to be gone before the unit may be another's.
         let margin = settings.onLost == .kill ? min(settings.grace, grant.ttl / 3) : .zero
-        keeper = LeaseKeeper(grant, service: service, loop: surroundings.loop, margin: margin) {
-            error.line("leasehold: " + $0)
-        }
+        return LeaseKeeper(
+            grant, service: service, loop: surroundings.loop, margin: margin, warn: { error.line("leasehold: " + $0) },
+            onWish: { [weak self] wish in self?.assumeIsolated { if !$0.isWatched { $0.wanted(wish) } } })
     }
 
     /// The variables that a program under this lease finds beside those of this process.
@@ -59,9 +69,11 @@ actor HeldProgram {
             throw error
         }
         await surroundings.interruptions.listen { [weak self] signal in self?.assumeIsolated { $0.forward(signal) } }
-        let registering = surroundings.loop.spawn { await self.tellAgent(child.processID) }
+        let keeper = makeKeeper()
+        self.keeper = keeper
+        let following = surroundings.loop.spawn { await self.followAgent(child.processID) }
         let keeping = surroundings.loop.spawn {
-            if let loss = await self.keeper.keep() { await self.lost(loss) }
+            if let loss = await keeper.keep() { await self.lost(loss) }
         }
         let result = await child.finish()
         foreground?.end(result.exit)
@@ -69,7 +81,7 @@ actor HeldProgram {
         await endLeftovers(of: child.processID)
         killTimer?.disarm()
         keeping.cancel()
-        registering.cancel()
+        following.cancel()
         await giveBack()
         switch result.exit {
         case .exited(let code): return .code(code)
@@ -106,23 +118,27 @@ actor HeldProgram {
         }
     }
 
-    /// Tells the agent which process runs under the lease, so that it ends with it also when this program is killed.
-    private func tellAgent(_ process: Int32) async {
-        let agent = HTTPClient(loop: surroundings.loop)
-        defer { agent.close() }
-        let body: JSONObject = ["token": .string(grant.token.revealed), "pid": .integer(Int64(process))]
-        do throws(HTTPError) {
-            let response = try await agent.send(
-                .post, "/v1/agent/processes", to: .unix(path: settings.agentSocket),
-                body: JSONValue.object(body).encoded(), timeout: .seconds(5))
-            // One that has ended and is not reaped yet shows no environment any more: nobody needs to watch it.
-            guard response.status != 200, ProcessGroup.startTicks(ofProcess: process) != nil else { return }
-            let message = (try? JSONParser.parse(response.body))?.object?.text("msg") ?? "status \(response.status)"
-            surroundings.error.line("leasehold: " + Texts.agentRefused(message))
-        } catch {
-            guard error.kind != .cancelled, child?.isRunning == true else { return }
-            surroundings.error.line("leasehold: " + Texts.agentNotTold(error.message))
+    private func followAgent(_ process: Int32) async {
+        guard settings.onLost == .kill else { return }
+        let connection = AgentConnection(
+            socket: settings.agentSocket, grant: grant, process: process, loop: surroundings.loop)
+        let end = await connection.follow(
+            while: { await self.isRunning(process) },
+            onOpen: { [weak self] in self?.assumeIsolated { $0.isWatched = true } },
+            onEvent: { [weak self] event in
+                self?.assumeIsolated { $0.heard(event) }
+            })
+        switch end {
+        case .over: break
+        case .refused(let why): surroundings.error.line("leasehold: " + Texts.agentRefused(why))
+        case .unreachable(let why): surroundings.error.line("leasehold: " + Texts.agentNotTold(why))
         }
+    }
+
+    /// False also for one that has ended and is not reaped yet: nobody needs to watch it, and the agent sees no
+    /// environment of it any more.
+    private func isRunning(_ process: Int32) -> Bool {
+        child?.isRunning == true && ProcessGroup.startTicks(ofProcess: process) != nil
     }
 
     // MARK: While it runs
@@ -134,9 +150,25 @@ actor HeldProgram {
         case .stopping: surroundings.error.line("leasehold: " + Texts.stopping(grant.ttl))
         case .goesOn:
             surroundings.loop.spawn {
-                if let loss = await self.keeper.renewNow() { await self.lost(loss) }
+                if let loss = await self.keeper?.renewNow() { await self.lost(loss) }
             }
         }
+    }
+
+    private func heard(_ event: ServerSentEvent) {
+        if let loss = LeaseKeeper.Loss(event, of: grant.lease) { return lost(loss) }
+        answer.heard(event) { send($0) }
+    }
+
+    private func wanted(_ wish: PreemptWish) {
+        guard !isLost, child?.isRunning == true else { return }
+        answer.wanted(wish) { send($0) }
+    }
+
+    private func send(_ signal: Signals.Signal) {
+        guard !isLost, let child else { return }
+        child.signal(signal)
+        ProcessGroup.continue(child.processID)
     }
 
     private func lost(_ loss: LeaseKeeper.Loss) {

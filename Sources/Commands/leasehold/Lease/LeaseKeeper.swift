@@ -13,6 +13,20 @@ actor LeaseKeeper {
         /// How long the unit is nobody else's yet: what is left of a lease that could not be renewed. Unbounded where
         /// its agent has said that the lease is over, and waits for what it knows to run.
         let unitIsOurs: Duration
+
+        init(text: String, unitIsOurs: Duration) {
+            self.text = text
+            self.unitIsOurs = unitIsOurs
+        }
+
+        /// The agent's word that it ends what runs under the lease; nil where it says something else.
+        init?(_ event: ServerSentEvent, of lease: String) {
+            guard event.kind == "ending", let body = (try? JSONParser.parse(Array(event.data.utf8)))?.object else {
+                return nil
+            }
+            self.init(
+                text: Texts.lost(lease, Texts.agentEnds(body.text("reason") ?? "")), unitIsOurs: .seconds(86_400))
+        }
     }
 
     private let grant: Grant
@@ -20,21 +34,24 @@ actor LeaseKeeper {
     private let loop: EventLoop
     private let margin: Duration
     private let warn: @Sendable (String) -> Void
+    private let onWish: @Sendable (PreemptWish) -> Void
     private var certainUntil: Duration
     private var hasWarned = false
 
     /// - Parameters:
     ///   - margin: How long before its certain end a lease counts as lost that cannot be renewed.
     ///   - warn: Told once when renewals begin to fail.
+    ///   - onWish: Told, on the loop, with each renewal while somebody asks for the unit.
     init(
         _ grant: Grant, service: Service, loop: EventLoop, margin: Duration = .zero,
-        warn: @escaping @Sendable (String) -> Void
+        warn: @escaping @Sendable (String) -> Void, onWish: @escaping @Sendable (PreemptWish) -> Void = { _ in }
     ) {
         self.grant = grant
         self.service = service
         self.loop = loop
         self.margin = margin
         self.warn = warn
+        self.onWish = onWish
         certainUntil = grant.certainUntil
     }
 
@@ -77,6 +94,7 @@ actor LeaseKeeper {
                     return .unknown(Texts.oddAnswer(service.endpoint))
                 }
                 certainUntil = max(certainUntil, sentAt + .seconds(expires))
+                if let wish = PreemptWish(renewal: answer.body) { onWish(wish) }
                 return .renewed
             case 410: return .over(Texts.refused(answer, service.endpoint, hasToken: service.token != nil))
             default: return .unknown(Texts.refused(answer, service.endpoint, hasToken: service.token != nil))

@@ -37,6 +37,15 @@ enum LeaseOptions {
         "takeover", help: "First give back what this id holds itself, as after a crash of its own earlier run.",
         section: section, places: .flag)
 
+    static let preempt = Option.flag(
+        "preempt",
+        help: "Where the coordinator allows it, have a holder of worse priority asked to give its unit back.",
+        section: section, places: .flag)
+    static let preemptCommand = Option.text(
+        "preempt-command", "COMMAND",
+        help: "Run by /bin/sh when somebody asks for this lease's unit, as in \"leasehold unload ollama\".",
+        section: section, places: .flag)
+
     /// How long the lease stands without a renewal.
     static func ttl(standard: Duration?, help: String) -> Option<Duration> {
         .seconds(
@@ -46,8 +55,7 @@ enum LeaseOptions {
 
     static let selecting = [
         host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry, pool.entry,
-        priority.entry,
-        timeout.entry, takeover.entry,
+        priority.entry, timeout.entry, takeover.entry, preempt.entry,
     ]
     private static let section = "The lease"
 
@@ -73,6 +81,7 @@ enum LeaseOptions {
         if let pool = try given.optional(pool) { body["pool"] = .string(pool) }
         if let priority = try given.optional(priority) { body["priority"] = .integer(Int64(priority)) }
         if try given.isOn(takeover) { body["takeover"] = .bool(true) }
+        if try given.isOn(preempt) { body["preempt"] = .bool(true) }
         return body
     }
 }

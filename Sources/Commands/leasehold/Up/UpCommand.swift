@@ -216,7 +216,12 @@ private actor Up {
     private func waitUntilServing() async {
         let end = loop.now + Self.startDeadline
         while loop.now < end, !isEnding {
-            if await agent?.isRegistered == true, await coordinator?.isReady == true { return }
+            // Status shows the GPUs a moment after the agent has told of them.
+            if await agent?.isRegistered == true, await coordinator?.isReady == true,
+                await coordinator?.shows(options.host) == true
+            {
+                return
+            }
             await loop.sleep(for: .milliseconds(5))
         }
     }

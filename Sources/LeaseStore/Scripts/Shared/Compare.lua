@@ -93,6 +93,7 @@ local function agree(unit, report, record)
   elseif record.state == 'held' and report.state == 'ending' then
     call('HSET', key, 'state', 'ending')
     call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
+    event('ending', 'unit', unit.id, 'lease', report.lease, 'holder', record.holder, 'why', 'what runs under it has to end')
   end
 end
 
@@ -102,7 +103,7 @@ local function compare(unit, report, mark, first)
   if report.state == 'free' or report.state == 'resting' then
     if record and record.state == 'offered' and report.state == 'free' then
       local message = { 'offer', lease, record.token, record.beat, '', '' }
-      for i = 1, 9 do message[#message + 1] = record[terms_names[i]] end
+      for i = 1, #terms_names - 1 do message[#message + 1] = record[terms_names[i]] end
       return tell_agent(unit.host, message)
     end
     if record then drop_record(unit, lease, record, 'its agent does not have it') end

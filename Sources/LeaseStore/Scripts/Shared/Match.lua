@@ -1,9 +1,10 @@
 -- Match: who gets a unit, and the moves of tickets and leases that every state change is made of (design §3, §4).
 -- uses: Keys Clock Events Mail
 local OFFER_WINDOW_MS = 2000
-local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'token' }
+local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'grace',
+  'token' }
 local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
-  'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity' }
+  'grace', 'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity' }
 local function lease_record(lease)
   local record = fields(lease_names, call('HMGET', P .. 'lease:' .. lease, unpack(lease_names)))
   return record.state ~= '' and record or nil
