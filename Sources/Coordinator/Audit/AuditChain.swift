@@ -44,6 +44,8 @@ package struct AuditLine: Sendable {
     let hash: String
     /// What happened: an event as the event stream tells it, or a marker of the file's own.
     package let entry: JSONObject
+    /// The bytes of `entry`, where the line is intact.
+    let document: ArraySlice<UInt8>
     /// Whether the hash is that of the line.
     let isIntact: Bool
 
@@ -59,6 +61,8 @@ package struct AuditLine: Sendable {
         self.previous = previous
         self.hash = hash
         self.entry = entry
+        let head = "{\"n\":\(number),\"previous\":\"\(previous)\",\"entry\":".utf8.count
+        document = bytes[min(head, bytes.count - tail)..<bytes.count - tail]
         isIntact =
             bytes.suffix(tail).elementsEqual(",\"hash\":\"\(hash)\"}".utf8)
             && Digest.hex(Digest.sha256(Array(bytes.dropLast(tail)) + [UInt8(ascii: "}")])) == hash

@@ -33,10 +33,16 @@ extension Coordinator {
         do throws(StoreError) {
             // The page that begins with the last event of the file, where the stream still has it.
             var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
-            if let marker = await marker(epoch, last, page) {
+            // Behind a gap that is marked already, whatever the stream has is what follows it.
+            let isMarked = trail?.epoch == epoch && trail?.endsWithGap == true
+            let marker = isMarked ? nil : await marker(epoch, last, page)
+            if isMarked { page = try await store.history(after: "0-0", limit: EventFeed.page) }
+            if let marker {
                 audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
                 page = try await store.history(after: "0-0", limit: EventFeed.page)
             }
+            // The first of the page is the last of the file, which may know no more than its id.
+            if marker == nil, !isMarked, let last { page.events.removeAll { RedisStreamID($0.id) == last } }
             while trail?.state == .comparing {
                 guard let next = page.last else {
                     audit { (trail) throws(LoopError) in
@@ -57,8 +63,10 @@ extension Coordinator {
     private func marker(
         _ epoch: String, _ last: RedisStreamID?, _ page: EventPage
     ) async -> AuditTrail.Marker? {
-        guard let known = trail?.epoch, let last else { return .begun }
+        guard let known = trail?.epoch else { return .begun }
         guard known == epoch else { return .redisForgot }
+        // Without an event the page begins where the stream does.
+        guard let last else { return nil }
         if page.first.map({ RedisStreamID($0) }) == last { return nil }
         // Does it reach back behind the file's end, and lacks only that?
         let oldest = try? await store.history(after: "0-0", limit: 1)

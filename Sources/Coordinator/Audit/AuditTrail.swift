@@ -29,12 +29,15 @@ struct AuditTrail {
     /// The newest event in the file; nil in a new one.
     private(set) var last: RedisStreamID?
     private(set) var chain = AuditChain()
-    private var recent: Set<RedisStreamID> = []
+    /// What is known of the newest events: the hash of each document, good for this process alone.
+    private var recent: [RedisStreamID: Int] = [:]
     private var order: [RedisStreamID] = []
     private var meanwhile: [PoolEvent] = []
     private var hasDropped = false
     /// The pool's memory that the events in the file are of; nil in a new one.
     private(set) var epoch: String?
+    /// Whether a gap was marked, and what follows it has not been read to its end.
+    private(set) var endsWithGap = false
     private var file: GrowingFile
     private let lock: FileLock
 
@@ -72,16 +75,18 @@ struct AuditTrail {
         for line in lines {
             guard let read = AuditLine(line) else { continue }
             if let epoch = read.entry["epoch"]?.string { self.epoch = epoch }
-            if let event = read.event { remember(event) }
+            guard let event = read.event else { continue }
+            // A marker tells the id of the event before it, whose content may stand in the file before this one.
+            if read.entry["marker"] == nil { remember(event, read.document) } else { last = event }
         }
     }
 
-    private mutating func remember(_ event: RedisStreamID) {
+    private mutating func remember(_ event: RedisStreamID, _ document: some Collection<UInt8>) {
         last = event
-        guard recent.insert(event).inserted else { return }
+        guard recent.updateValue(Array(document).hashValue, forKey: event) == nil else { return }
         order.append(event)
         guard order.count >= 2 * Self.remembered else { return }
-        for old in order.dropLast(Self.remembered) { recent.remove(old) }
+        for old in order.dropLast(Self.remembered) { recent[old] = nil }
         order.removeFirst(order.count - Self.remembered)
     }
 
@@ -114,6 +119,7 @@ struct AuditTrail {
             return false
         }
         state = .following
+        endsWithGap = false
         try append(events)
         return true
     }
@@ -146,6 +152,13 @@ struct AuditTrail {
         case missed
         /// The stream lacks the last event of this file although it reaches back: an older copy of it is followed now.
         case wentBack = "went-back"
+
+        var isGap: Bool {
+            switch self {
+            case .begun, .continued: false
+            case .redisForgot, .missed, .wentBack: true
+            }
+        }
     }
 
     /// - Parameter time: The wall clock's, for people.
@@ -160,24 +173,28 @@ struct AuditTrail {
         var next = chain
         try write(next.line(writer.bytes))
         chain = next
+        // A file that goes on behind a gap still does.
+        if marker != .continued { endsWithGap = marker.isGap }
         if let epoch { self.epoch = epoch }
     }
 
     private mutating func append(_ events: [PoolEvent]) throws(LoopError) {
         var next = chain
         var bytes: [UInt8] = []
-        var taken: [RedisStreamID] = []
+        var taken: [(RedisStreamID, [UInt8])] = []
         for event in events {
             let id = RedisStreamID(event.id)
-            // A page and the stream's reader may bring the same event, each of them brings none twice.
-            guard !recent.contains(id) else { continue }
-            bytes += next.line(EventFeed.document(of: event))
-            taken.append(id)
+            let document = EventFeed.document(of: event)
+            // A page and the stream's reader may bring the same event, each of them brings none twice. A server that has
+            // lost its memory may give an id anew.
+            guard recent[id] != document.hashValue else { continue }
+            bytes += next.line(document)
+            taken.append((id, document))
         }
         guard !bytes.isEmpty else { return }
         try write(bytes)
         chain = next
-        for id in taken { remember(id) }
+        for (id, document) in taken { remember(id, document) }
     }
 
     private mutating func write(_ bytes: [UInt8]) throws(LoopError) {
