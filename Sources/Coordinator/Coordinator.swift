@@ -117,6 +117,8 @@ package actor Coordinator {
             var own = settings
             own.pool = pool
             own.otherPools = settings.pools.filter { $0 != pool }
+            // Each pool's events have an order of their own, so each has a chain of its own.
+            own.auditPath = settings.auditPath.map { "\($0).\(pool.text)" }
             return Coordinator(settings: own, loop: loop, log: log, isFront: false, onRefused: onRefused)
         }
     }

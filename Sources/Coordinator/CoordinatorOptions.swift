@@ -88,7 +88,8 @@ package struct CoordinatorOptions: Sendable {
         "audit-file", "PATH",
         help:
             "Write every change of the pool here, one JSON line each, chained by hashes; \"leasehold audit\" verifies it. "
-            + "A file of this coordinator's own. It grows: move it away from time to time, then it begins a new one.",
+            + "A file of this coordinator's own; with several pools each further one has its own, PATH.POOL. "
+            + "It grows: move it away from time to time, then it begins a new one.",
         section: "Safety")
     static let origins = Option.list(
         "allow-origin", "ORIGIN",
