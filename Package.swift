@@ -78,7 +78,7 @@ let package = Package(
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),
-        tests("CommandTests", ["leasehold", "RedisClient"] + plain + ["TestSupport"]),
+        tests("CommandTests", ["leasehold", "Coordinator", "RedisClient"] + plain + ["TestSupport"]),
         tests("SimulationTests", ["Simulation", "EventLoop", "TestSupport", "simulate"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "EventLoop", "TestSupport"]), tests("HouseTests", ["Telemetry"]),

@@ -59,8 +59,8 @@ def before_call(context, case, kwargs):
         if timeout is None or is_number(timeout) and 0.05 < timeout <= 3600:
             body["timeout"] = 0.05
         ttl = body.get("ttl")
-        if ttl is None or is_number(ttl) and 1 < ttl <= 600:
-            body["ttl"] = 1
+        if ttl is None or is_number(ttl) and 20 < ttl <= 600:
+            body["ttl"] = 20
     # A wrong case has to stay wrong.
     if not is_sound:
         return
@@ -72,6 +72,8 @@ def before_call(context, case, kwargs):
                 body.pop(name, None)
         if body.get("host") is not None and CHOICE.random() < 0.5:
             body["host"] = "h1"
+    elif path == "/v1/gpu/drain" and body["host"] == "h1":
+        body["host"] = "h2"
     elif path == "/v1/gpu/cordon" and CHOICE.random() < 0.5:
         body["host"], body["on"] = "h1", False
     elif GRANTED and CHOICE.random() < 0.3:

@@ -123,6 +123,23 @@ static inline int shim_tls_peer_subject(const SSL *ssl, char *text, int room) {
 // GNU additions of <sys/socket.h> and <poll.h> that Swift's Glibc module hides.
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 static inline int shim_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+/// Who had connected a unix socket when it did so: 0, or -1 where the kernel does not know.
+static inline int shim_peer(int fd, uid_t *user, gid_t *group) {
+    struct { pid_t process; uid_t user; gid_t group; } peer;  // struct ucred, which is a GNU addition too
+    socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || length != sizeof peer) return -1;
+    *user = peer.user;
+    *group = peer.group;
+    return 0;
+}
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+/// The groups that it had beside its own; their number, or -1 where they are more than `room`.
+static inline int shim_peer_groups(int fd, gid_t *groups, int room) {
+    socklen_t length = (socklen_t)room * sizeof *groups;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0 ? (int)(length / sizeof *groups) : -1;
+}
 #ifndef POLLRDHUP
 #define POLLRDHUP 0x2000
 #endif

@@ -41,6 +41,9 @@ package actor Coordinator {
     var adminCalls: [UInt64: AdminCall] = [:]
     var lastNumber: UInt64 = 0
     var access: Access
+    /// The audit file; nil where none is kept.
+    var trail: AuditTrail?
+    var userNames = UserNames()
     var limits: RateLimits
     private var tokenBytes: [UInt8]?
     private var fileTimer: LoopTimer?
@@ -114,6 +117,8 @@ package actor Coordinator {
             var own = settings
             own.pool = pool
             own.otherPools = settings.pools.filter { $0 != pool }
+            // Each pool's events have an order of their own, so each has a chain of its own.
+            own.auditPath = settings.auditPath.map { "\($0).\(pool.text)" }
             return Coordinator(settings: own, loop: loop, log: log, isFront: false, onRefused: onRefused)
         }
     }
@@ -127,10 +132,15 @@ package actor Coordinator {
     package func start() async throws(CoordinatorError) {
         precondition(stage == .idle, "a coordinator is started once")
         access = try readAccess()
+        if let path = settings.auditPath {
+            do throws(AuditError) { trail = try AuditTrail(path: path) } catch { throw .audit(error.description) }
+        }
         if isFront { try listen() }
         stage = .running
         fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
-        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
+        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
+            fileTimer?.arm(after: Self.fileInterval)
+        }
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
@@ -161,7 +171,7 @@ package actor Coordinator {
                     let name = host == "*" ? "localhost" : host.contains(":") ? "[\(host)]" : host
                     urls.append("\(settings.tls == nil ? "http" : "https")://\(name):\(bound)")
                 case .unix(let path):
-                    try server.listen(unixPath: path)
+                    try server.listen(unixPath: path, openTo: settings.socketRoles == nil ? .owner : .everybody)
                     urls.append("unix://\(path)")
                 }
             } catch {
@@ -205,6 +215,7 @@ package actor Coordinator {
         stage = .stopped
         for timer in [wakeTimer, beatTimer, commentTimer, fileTimer] { timer?.disarm() }
         await reader?.close()
+        trail = nil
         await subscription.close()
         await client.close()
         log.info("coordinator_stopped")
@@ -237,17 +248,25 @@ package actor Coordinator {
             throw .tokens(settings.tokensPath ?? "BRIDGE_TOKEN", why: "\(error)")
         }
         let addresses = settings.listen.map(\.description)
-        if let why = Access.refusalToListen(on: addresses, tokens: tokens) { throw .open(why) }
+        if let why = Access.refusalToListen(
+            on: addresses, tokens: tokens, socketRoles: settings.socketRoles)
+        {
+            throw .open(why)
+        }
         return Access(
-            tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool)
+            tokens: tokens, origins: settings.origins, hosts: settings.hosts, addresses: addresses, pool: settings.pool,
+            socketRoles: settings.socketRoles)
     }
 
     /// Takes changed tokens and certificates over; what cannot be used changes nothing.
     package func lookAtFiles() {
         for other in others { other.assumeIsolated { $0.lookAtFiles() } }
         guard stage == .running else { return }
-        if settings.tokensPath != nil || settings.tls != nil { fileTimer?.arm(after: Self.fileInterval) }
+        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
+            fileTimer?.arm(after: Self.fileInterval)
+        }
         lookAtTokens()
+        audit { (trail) throws(LoopError) in try trail.reopen(time: wallTime) }
         for look in server?.lookAtCertificates() ?? [] {
             switch look {
             case .taken(let path): log.info("certificate_read", ["path": .text(path)])
@@ -345,6 +364,7 @@ package actor Coordinator {
             return
         }
         pool.isFollowed = true
+        audit { (trail) throws(LoopError) in trail.fallBehind() }
         // What was trimmed while nobody read is not told: read all again.
         if pool.wasFollowed { readPool() }
         pool.wasFollowed = true
@@ -505,9 +525,11 @@ package actor Coordinator {
         epoch = outcome.epoch
         if isNew {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
+            audit { (trail) throws(LoopError) in trail.fallBehind() }
             readPool()
         }
         streamBegins(at: RedisStreamID(outcome.firstEvent))
+        compareAudit(epoch: outcome.epoch)
         feed(.beatAnswered(number: number, BeatAnswer(outcome, isNewEpoch: isNew)))
     }
 

@@ -32,7 +32,8 @@ package struct CoordinatorOptions: Sendable {
     static let listen = Option<CoordinatorSettings.Listen>(
         "listen", .many("ADDRESS"), allowed: "HOST:PORT, *:PORT or unix:PATH", standard: .text("localhost:8080"),
         help: "Where calls are taken: HOST:PORT, *:PORT for every address of this machine, or unix:PATH for a socket "
-            + "that only this user may open. Port 0 takes a free one.", example: "--listen 127.0.0.1:9090"
+            + "that only this user may open (see --socket-role). Port 0 takes a free one.",
+        example: "--listen 127.0.0.1:9090"
     ) { (text) throws(WrongValue) in
         guard let listen = CoordinatorSettings.Listen(parsing: text) else { throw WrongValue() }
         return listen
@@ -73,6 +74,23 @@ package struct CoordinatorOptions: Sendable {
         "tokens", "PATH",
         help: "The file of tokens that \"leasehold token\" keeps. Without it every process of this "
             + "machine may do everything, and nobody else anything. Read again when it changes.", section: "Safety")
+    static let socketRoles = Option<SocketRoles.Grant>(
+        "socket-role", .many("WHO=ROLE"),
+        allowed: "user:NAME=ROLE, group:NAME=ROLE or everybody=ROLE, of this machine, with \(Role.words)",
+        help:
+            "What a user of this machine may do on the unix sockets without a token: then everybody may open them, and "
+            + "the kernel tells who calls. Root and this program's own user may do everything.", section: "Safety"
+    ) { (text) throws(WrongValue) in
+        guard let grant = SocketRoles.Grant(parsing: text) else { throw WrongValue() }
+        return grant
+    }
+    package static let audit = Option.text(
+        "audit-file", "PATH",
+        help:
+            "Write every change of the pool here, one JSON line each, chained by hashes; \"leasehold audit\" verifies it. "
+            + "A file of this coordinator's own; with several pools each further one has its own, PATH.POOL. "
+            + "It grows: move it away from time to time, then it begins a new one.",
+        section: "Safety")
     static let origins = Option.list(
         "allow-origin", "ORIGIN",
         help: "Pages of this origin may call: https://app.example.com, http://app.example.com:* "
@@ -103,6 +121,7 @@ package struct CoordinatorOptions: Sendable {
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
         listen.entry, scope.entry, maxTTL.entry, preemptDistance.entry, minRun.entry, maxWaiters.entry, tokens.entry,
+        socketRoles.entry, audit.entry,
         certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
         callerWaiting.entry,
         callerLeases.entry,
@@ -149,6 +168,9 @@ extension CoordinatorSettings {
         waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
         tokensPath = try given.optional(CoordinatorOptions.tokens)
         bridgeToken = environment["BRIDGE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+        auditPath = try given.optional(CoordinatorOptions.audit)
+        let grants = try given.list(CoordinatorOptions.socketRoles)
+        if !grants.isEmpty { socketRoles = SocketRoles(grants) }
         let listed = try given.list(CoordinatorOptions.origins)
         if !listed.isEmpty {
             do throws(OriginError) {

@@ -8,7 +8,7 @@ package struct CoordinatorSettings: Sendable {
     package enum Listen: Hashable, Sendable {
         /// Port 0 takes a free one; `*` is every address.
         case tcp(host: String, port: Int)
-        /// A socket that only its owner may open.
+        /// A socket that only its owner may open, or everybody where there are `socketRoles`.
         case unix(path: String)
     }
 
@@ -35,6 +35,10 @@ package struct CoordinatorSettings: Sendable {
     package var tokensPath: String?
     /// The original bridge's one shared token.
     package var bridgeToken: String?
+    /// What users of this machine may do on the unix sockets; nil makes these sockets their owner's alone.
+    package var socketRoles: SocketRoles?
+    /// Where every event is written, hash-chained; nil for nowhere.
+    package var auditPath: String?
     package var origins = OriginRules.standard
     /// Names that this coordinator is called by beside its addresses.
     package var hosts: [String] = []
@@ -57,6 +61,7 @@ package enum CoordinatorError: Error, Equatable, Sendable, CustomStringConvertib
     case cannotListen(String, why: String)
     case redisRefused(String)
     case tokens(String, why: String)
+    case audit(String)
     /// It would be open to other machines without tokens.
     case open(String)
 
@@ -66,6 +71,9 @@ package enum CoordinatorError: Error, Equatable, Sendable, CustomStringConvertib
             "The coordinator cannot listen at \(address) (\(why)). Stop what is there, or name another address with --listen."
         case .tokens(let path, let why): "The tokens of \(path) cannot be used: \(why)"
         case .open(let why): why
+        case .audit(let why):
+            "The audit file cannot be written: \(why). Verify it with \"leasehold audit --verify\", or name another one "
+                + "with --audit-file."
         case .redisRefused(let why): "This Redis cannot be used: \(why)"
         }
     }

@@ -42,6 +42,48 @@ package enum Environment {
     /// The id of the user that this process acts as.
     package static var userID: UInt32 { geteuid() }
 
+    /// The id of the user of this name, nil where there is none. Asks every directory that the system is told to ask, and
+    /// waits for it.
+    package static func userID(named name: String) -> UInt32? {
+        var entry = passwd()
+        return found(&entry) { entry, room, count, found in getpwnam_r(name, entry, room, count, found) }?.pw_uid
+    }
+
+    /// The same for a group.
+    package static func groupID(named name: String) -> UInt32? {
+        var entry = group()
+        return found(&entry) { entry, room, count, found in getgrnam_r(name, entry, room, count, found) }?.gr_gid
+    }
+
+    /// Nil where nothing was found. The texts that an entry points to are gone when this returns; its numbers stand.
+    private static func found<Entry>(
+        _ entry: inout Entry,
+        _ ask: (
+            UnsafeMutablePointer<Entry>, UnsafeMutablePointer<CChar>, Int,
+            UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>
+        ) -> Int32
+    ) -> Entry? {
+        var room = [CChar](repeating: 0, count: 1 << 20)  // a group's entry names all of its members
+        var found: UnsafeMutablePointer<Entry>?
+        let code = room.withUnsafeMutableBufferPointer { room in
+            room.baseAddress.map { ask(&entry, $0, room.count, &found) } ?? ENOMEM
+        }
+        return code == 0 && found != nil ? entry : nil
+    }
+
+    /// The users of this machine's own list, by their ids; those of directories elsewhere are not in it.
+    package static func localUserNames() -> [UInt32: String] {
+        guard let text = try? Files.read("/etc/passwd", limit: 4 << 20) else { return [:] }
+        var names: [UInt32: String] = [:]
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: ":"), maxSplits: 3, omittingEmptySubsequences: false)
+            guard fields.count > 2, let user = UInt32(String(decoding: fields[2], as: UTF8.self)) else { continue }
+            // The first line of an id is the one that the system takes.
+            if names[user] == nil { names[user] = String(decoding: fields[0], as: UTF8.self) }
+        }
+        return names
+    }
+
     /// The path of the running program, nil where /proc is missing.
     package static var executablePath: String? {
         var path = [CChar](repeating: 0, count: 4096)

@@ -31,6 +31,39 @@ package enum Files {
         }
     }
 
+    /// The last bytes of a file, all of a smaller one.
+    package static func tail(_ path: String, bytes: Int) throws(LoopError) -> [UInt8] {
+        var content: [UInt8] = []
+        try read(path, fromEnd: bytes) { content += $0 }
+        return content
+    }
+
+    /// Hands a file over in pieces, so that it may be of any size.
+    package static func read(
+        _ path: String, fromEnd bytes: Int? = nil, _ take: (ArraySlice<UInt8>) -> Void
+    ) throws(LoopError) {
+        let descriptor = shim_open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw LoopError.last("open \(path)") }
+        defer { close(descriptor) }
+        if let bytes {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0,
+                lseek(descriptor, max(0, status.st_size - off_t(bytes)), SEEK_SET) >= 0
+            else { throw LoopError.last("seek \(path)") }
+        }
+        var chunk = [UInt8](repeating: 0, count: 1 << 18)
+        while true {
+            let got = Glibc.read(descriptor, &chunk, chunk.count)
+            if got > 0 {
+                take(chunk[..<got])
+            } else if got == 0 {
+                return
+            } else if errno != EINTR {
+                throw LoopError.last("read \(path)")
+            }
+        }
+    }
+
     /// Replaces a file at one instant: who reads sees the old content or the new, never a part.
     package static func replace(
         _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, durability: Durability = .process
@@ -187,6 +220,12 @@ package final class GrowingFile {
     }
 
     deinit { close(descriptor) }
+
+    /// Removes what stands behind the first `size` bytes.
+    package func cut(to size: Int) throws(LoopError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw LoopError.last("truncate \(path)") }
+        self.size = size
+    }
 
     /// Adds all of `bytes`, or throws; what was added in part is taken back as far as the disk lets us. Survives the
     /// process, not the power.

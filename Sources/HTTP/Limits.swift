@@ -50,6 +50,8 @@ package struct HTTPLimits: Sendable {
 
     /// Bytes of a certificate's, key's or authorities' file that is looked at for changes.
     static let certificateBytes = 1 << 20
+    /// Groups of a process that connects a unix socket; of one with more only the first counts.
+    static let peerGroups = 1024
     /// Bytes of a client certificate's subject; one with a longer one counts as having shown none.
     static let subjectBytes = 1024
 

@@ -1,5 +1,5 @@
 /// The id of a stream's entry: two numbers, in their order.
-package struct RedisStreamID: Comparable, Sendable {
+package struct RedisStreamID: Comparable, Hashable, Sendable {
     package let milliseconds: UInt64
     package let sequence: UInt64
 
@@ -40,6 +40,12 @@ package struct RedisStreamID: Comparable, Sendable {
     package init(_ text: String) { self = RedisStreamID(parsing: text) ?? .beginning }
 
     package var text: String { "\(milliseconds)-\(sequence)" }
+
+    /// The greatest id below this one.
+    package var before: RedisStreamID {
+        if sequence > 0 { return RedisStreamID(milliseconds: milliseconds, sequence: sequence - 1) }
+        return milliseconds > 0 ? RedisStreamID(milliseconds: milliseconds - 1, sequence: .max) : .beginning
+    }
 
     package static func < (a: RedisStreamID, b: RedisStreamID) -> Bool {
         (a.milliseconds, a.sequence) < (b.milliseconds, b.sequence)

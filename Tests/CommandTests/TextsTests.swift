@@ -33,6 +33,15 @@ import Testing
             ("tokenFileUnreadable", [Texts.tokenFileUnreadable("/t", "open /t: No such file or directory")]),
             ("tokenFileWrong", [Texts.tokenFileWrong("/t")]), ("tokenFileOpen", [Texts.tokenFileOpen("/t")]),
             ("certificateWithoutKey", [Texts.certificateWithoutKey]),
+            ("auditUnreadable", [Texts.auditUnreadable("/a", "open /a: Permission denied")]),
+            ("auditTorn", [Texts.auditTorn("/a")]), ("auditNoLine", [Texts.auditNoLine]),
+            (
+                "auditMarker",
+                ["begun", "continued", "redis-forgot", "missed", "went-back", "x"].map { Texts.auditMarker($0) }
+            ),
+            ("auditBroken", [Texts.auditBroken("Entry 3 was changed: its hash is not that of its line.")]),
+            ("auditEmpty", [Texts.auditEmpty]),
+            ("auditIntact", [Texts.auditIntact(1, 9, "00ff"), Texts.auditIntact(4, 9, "00ff")]),
             ("noLeaseToken", [Texts.noLeaseToken("renew")]), ("noTokenShape", [Texts.noTokenShape("Root-Mic")]),
             (
                 "unanswered",

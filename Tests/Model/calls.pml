@@ -1,4 +1,4 @@
-/* Calls of unknown age (design §4.8, §6; decisions/0004).
+/* Calls of unknown age (design §4.8, §6; decisions/0007).
  *
  * A client's call lies unread at a coordinator that stands still; the client gives it up and is served elsewhere with the same
  * request_id. A call that is closed is seen to be closed when it is read. One that ends without a sign (its client's machine is

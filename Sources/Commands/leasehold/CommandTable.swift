@@ -5,7 +5,8 @@ enum CommandTable {
     static let all: [Command] = [
         .up, .token, .redisACL, .lock, .unlock, .renew, .run, .adopt, .unload, .why, .verify, .status, .monitor, .hosts,
         .cordon,
-        .drain, .uncordon, .events, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help, .version,
+        .drain, .uncordon, .events, .audit, .reset, .forceRelease, .selftest, .doctor, .probe, .completions, .help,
+        .version,
     ]
 
     static func command(named name: String) -> Command? { all.first { $0.name == name } }

@@ -38,6 +38,31 @@ enum Texts {
 
     static let certificateWithoutKey = "--client-certificate and --client-key go together. Name both, or none."
 
+    static func auditUnreadable(_ path: String, _ why: String) -> String {
+        "The audit file \(visible(path)) cannot be read (\(visible(why))). Name a file, as the user that may read it."
+    }
+    static func auditTorn(_ path: String) -> String {
+        "The last line of \(visible(path)) has no end: it is being written, or power was lost."
+    }
+    static let auditNoLine = "A line is none of an audit file. Verify it with --verify."
+    static func auditMarker(_ word: String) -> String {
+        switch word {
+        case "begun": "The file begins: what happened before is not in it."
+        case "continued": "The file before this one ends here."
+        case "redis-forgot": "Redis had lost its memory. Events that it had told nobody are missing here."
+        case "missed": "Events are missing: the stream was trimmed before they were read."
+        case "went-back": "Redis went back to an older copy of itself. What it lost stands above, what follows is new."
+        default: "A marker of another version: \(visible(word))."
+        }
+    }
+    static func auditBroken(_ why: String) -> String { "The chain is broken. \(visible(why))" }
+    static let auditEmpty = "The file has no entries."
+    static func auditIntact(_ first: Int64, _ last: Int64, _ hash: String) -> String {
+        "Entries \(first) to \(last) are as they were written. "
+            + (first == 1 ? "" : "Those before \(first) were not given: the chain begins with it. ")
+            + "The last hash is \(visible(hash)): a copy kept elsewhere proves that nobody wrote all of them anew."
+    }
+
     static func noLeaseToken(_ command: String) -> String {
         "leasehold \(command) needs a lease's token. Set LEASEHOLD_LEASE_TOKEN to what leasehold lock printed, "
             + "give it as a word, or - to read it from standard input."

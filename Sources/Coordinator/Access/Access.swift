@@ -15,18 +15,21 @@ struct Access: Sendable {
     private let origins: OriginRules
     private let hosts: HostRules
     private let pool: PoolID
+    /// Nil where being a user of this machine proves nothing.
+    private let socketRoles: SocketRoles?
 
     /// - Parameters:
     ///   - hosts: Names that this coordinator is called by, such as that of a proxy in front.
     ///   - addresses: Where it listens, `HOST` or `HOST:PORT`.
     init(
         tokens: TokenList?, origins: OriginRules = .standard, hosts: [String] = [], addresses: [String] = [],
-        pool: PoolID = .standard
+        pool: PoolID = .standard, socketRoles: SocketRoles? = nil
     ) {
         self.tokens = tokens
         self.origins = origins
         self.hosts = HostRules(names: hosts, addresses: addresses)
         self.pool = pool
+        self.socketRoles = socketRoles
     }
 
     /// Judges a request. Pure; hashes once where there are tokens and the path asks for one, else allocates nothing for
@@ -45,7 +48,7 @@ struct Access: Sendable {
             if request.changesState || request.permission != nil { return .refused(refusal, cors: nil) }
         }
         guard request.method != .options, let permission = request.permission else {
-            return .allowed(tokens == nil ? .local : .anonymous, cors: cors)
+            return .allowed(tokens == nil && socketRoles == nil ? .local : .anonymous, cors: cors)
         }
         switch caller(of: request, permission) {
         case .success(let caller): return .allowed(caller, cors: cors)
@@ -89,7 +92,15 @@ struct Access: Sendable {
     private func caller(
         of request: AccessRequest, _ permission: Permission
     ) -> Result<Caller, AccessRefusal> {
-        guard let tokens else { return request.peer == .other ? .failure(.notThisMachine) : .success(.local) }
+        if request.peer == .unix, let socketRoles, tokens == nil || request.authorization == nil {
+            return user(behind: request, socketRoles, permission)
+        }
+        guard let tokens else {
+            guard request.peer != .other, socketRoles == nil else { return .failure(.notThisMachine) }
+            var local = Caller.local
+            if case .process = request.client { local.user = request.userName }
+            return .success(local)
+        }
         let caller: Caller
         // A token is sent on purpose; a certificate is shown to whoever asks for one.
         if let header = request.authorization {
@@ -110,13 +121,35 @@ struct Access: Sendable {
         return .success(caller)
     }
 
+    /// The user of this machine that has opened the socket. A proxy's own user is not who it speaks for.
+    private func user(
+        behind request: AccessRequest, _ socketRoles: SocketRoles, _ permission: Permission
+    ) -> Result<Caller, AccessRefusal> {
+        guard case .process(let user, let groups) = request.client, !request.isForwarded else {
+            return .failure(tokens == nil ? .forwarded : .noToken)
+        }
+        let roles = socketRoles.roles(user: user, groups: groups)
+        guard !roles.isEmpty else { return .failure(.noSocketRole(request.userName)) }
+        guard roles.allow(permission) else {
+            return .failure(.role(caller: request.userName, roles: roles, needs: permission.leastRole))
+        }
+        return .success(Caller(name: request.userName, roles: roles))
+    }
+
     // MARK: At the start
 
     /// Why a coordinator must not listen there, nil where it may: without tokens it serves its own machine alone.
     ///
     /// - Parameter addresses: `HOST`, `HOST:PORT`, or the path of a unix socket, with or without `unix:` before it.
-    static func refusalToListen(on addresses: [String], tokens: TokenList?) -> String? {
+    static func refusalToListen(
+        on addresses: [String], tokens: TokenList?, socketRoles: SocketRoles? = nil
+    ) -> String? {
         guard tokens == nil else { return nil }
+        if socketRoles != nil, let tcp = addresses.first(where: { !$0.hasPrefix("/") && !$0.hasPrefix("unix:") }) {
+            return
+                "--socket-role says who may do what on unix sockets, and at \(TokenFile.quoted(tcp)) nobody is known "
+                + "without tokens. Name a file of them with --tokens PATH, or listen on unix: sockets alone."
+        }
         let isLocal = { (address: String) in
             address.hasPrefix("/") || address.hasPrefix("unix:")
                 || HostRules.isLoopback(HostRules.host(ofAuthority: address))

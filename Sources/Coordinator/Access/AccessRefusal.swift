@@ -7,6 +7,10 @@ enum AccessRefusal: Hashable, Sendable {
     case noToken, malformedToken, unknownToken
     /// A good certificate, whose subject stands in no line of the token file.
     case unknownSubject(String)
+    /// A user of this machine that no `--socket-role` names.
+    case noSocketRole(String)
+    /// A proxy speaks on the socket for somebody else, and there are no tokens.
+    case forwarded
     /// Without tokens only this machine may call.
     case notThisMachine
     case role(caller: String, roles: Roles, needs: Role)
@@ -23,8 +27,8 @@ enum AccessRefusal: Hashable, Sendable {
 
     var status: Int {
         switch self {
-        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine: 401
-        case .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: 403
+        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine, .forwarded: 401
+        case .noSocketRole, .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: 403
         case .tooManyRequests, .tooManyWaiting, .tooManyLeases: 429
         }
     }
@@ -32,8 +36,9 @@ enum AccessRefusal: Hashable, Sendable {
     /// The stable word for programs. That of 401 is the original bridge's own.
     var word: String {
         switch self {
-        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine: "Unauthorized. Invalid Token."
-        case .role, .otherPool, .foreignID: "forbidden"
+        case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine, .forwarded:
+            "Unauthorized. Invalid Token."
+        case .noSocketRole, .role, .otherPool, .foreignID: "forbidden"
         case .wrongOrigin, .crossSite: "wrong_origin"
         case .wrongHost: "wrong_host"
         case .tooManyRequests: "too_many_requests"
@@ -55,6 +60,12 @@ enum AccessRefusal: Hashable, Sendable {
         case .unknownSubject(let subject):
             "The certificate is good, but nobody is known here by its subject \(TokenFile.quoted(subject)). Who runs this "
                 + "coordinator can add it with \"leasehold token create NAME --subject\"; or send a token."
+        case .noSocketRole(let user):
+            "\"\(user)\" has no role on this socket. Who runs this coordinator can give one, as in "
+                + "--socket-role user:NAME=client; or send a token, where there are tokens."
+        case .forwarded:
+            "This request came through a proxy, whose user is not who it speaks for, and this coordinator has no tokens. "
+                + "Call the socket itself, or have tokens made."
         case .notThisMachine:
             "This coordinator has no tokens and serves its own machine alone. Who runs it can make one with "
                 + "\"leasehold token create NAME --role client\"."
@@ -97,13 +108,13 @@ enum AccessRefusal: Hashable, Sendable {
         var response = HTTPResponse(status: status, json: writer.bytes)
         response.headers.add("Cache-Control", "no-store")
         switch self {
-        case .noToken, .malformedToken, .unknownSubject, .notThisMachine:
+        case .noToken, .malformedToken, .unknownSubject, .notThisMachine, .forwarded:
             response.headers.add("WWW-Authenticate", "Bearer realm=\"leasehold\"")
         case .unknownToken:
             response.headers.add("WWW-Authenticate", "Bearer realm=\"leasehold\", error=\"invalid_token\"")
         case .tooManyRequests(let retryAfter): response.headers.add("Retry-After", Self.seconds(retryAfter))
         case .tooManyWaiting, .tooManyLeases: response.headers.add("Retry-After", "1")
-        case .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: break
+        case .noSocketRole, .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: break
         }
         return response
     }

@@ -32,6 +32,10 @@ struct AccessRequest: Sendable {
     var isSecure: Bool
     /// Who the connection's client has proved to be.
     var client: ClientIdentity
+    /// The name of the process's user, where `client` is one.
+    var userName = ""
+    /// Whether a proxy says that it speaks for somebody else.
+    var isForwarded = false
 
     init(
         method: HTTPMethod, permission: Permission?, authorization: String? = nil, origin: String? = nil,
@@ -55,9 +59,12 @@ struct AccessRequest: Sendable {
             origin: request.headers["Origin"], host: request.headers["Host"],
             fetchSite: request.headers["Sec-Fetch-Site"], peer: Peer(request.peer), isSecure: request.isSecure,
             client: request.client)
+        isForwarded = Self.forwarding.contains { request.headers[$0] != nil }
         // Two of them could be read differently by a proxy in front.
         if authorization != nil, request.headers.values(of: "Authorization").count > 1 { authorization = "" }
     }
+
+    private static let forwarding = ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"]
 
     /// Whether it may change something; such requests are held to the stricter rules for pages.
     var changesState: Bool { method != .get && method != .head }

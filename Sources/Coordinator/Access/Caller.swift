@@ -10,6 +10,8 @@ extension Access {
         var idPrefix: String?
         /// It may call only the coordinators of this pool.
         var pool: PoolID?
+        /// On a unix socket the user behind a call that needs no name of its own; events record it.
+        var user: String?
 
         /// Everybody who reaches a coordinator without tokens: a process of this machine.
         static let local = Caller(name: "", roles: .all)
@@ -20,7 +22,7 @@ extension Access {
         static let reservedNames = ["local", "anonymous"]
 
         /// The name as events record it.
-        var by: String { name.isEmpty ? "local" : name }
+        var by: String { name.isEmpty ? user ?? "local" : name }
 
         /// Why this caller may not lock under this id, nil where it may.
         func refusal(toHold holder: HolderID) -> AccessRefusal? {

@@ -219,6 +219,9 @@ package struct TokenFile: Equatable, Sendable {
         guard !name.hasPrefix(TokenText.prefix) else {
             return "the name begins with \(TokenText.prefix), as tokens do. A token itself is never written here."
         }
+        guard !UserNames.prefixes.contains(where: { name.hasPrefix($0) }) else {
+            return "the name: what begins with user. or uid. stands for users of this machine. Choose another one."
+        }
         guard !Access.Caller.reservedNames.contains(name) else {
             return "the name: \"\(name)\" stands for callers without a token. Choose another one."
         }

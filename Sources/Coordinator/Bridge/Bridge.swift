@@ -33,7 +33,9 @@ extension Coordinator {
         let route = Route.at(request.path)
         let caller: Caller
         let cors: String?
-        switch access.judge(AccessRequest(request, permission: route?.permission)) {
+        var question = AccessRequest(request, permission: route?.permission)
+        if case .process(let user, _) = request.client { question.userName = userNames.name(of: user, at: loop.now) }
+        switch access.judge(question) {
         case .refused(let refusal, let origin): return refuse(refusal, exchange, route, cors: origin)
         case .allowed(let judged, let origin): (caller, cors) = (judged, origin)
         }

@@ -67,8 +67,8 @@ extension Coordinator {
         limits.endWait(waiting.call.caller)
         switch outcome {
         case .acquired, .timedOut, .forceReleased, .unknownHost, .unknownUnit: preemptionOver(waiting.ticket)
-        case .moved, .shuttingDown, .ofUnknownAge: preemptionOver(waiting.ticket, isElsewhere: true)
-        case .replaced, .tooManyWaiting, .nameTaken: break  // another call's
+        case .moved, .shuttingDown: preemptionOver(waiting.ticket, isElsewhere: true)
+        case .replaced, .tooManyWaiting, .nameTaken, .ofUnknownAge: break  // another call's
         }
         count(outcome, waiting.terms, began: waiting.began)
         let exchange = waiting.call.exchange

@@ -1,7 +1,7 @@
 import LeaseModel
 
 /// Whether calls may have lain unread for long: this process or its machine stood still
-/// (docs/decisions/0004-calls-of-unknown-age.md).
+/// (docs/decisions/0007-calls-of-unknown-age.md).
 package struct Standstill {
     /// Heartbeats are due every `Limits.beat`. Where none was for longer than this, nothing was read either.
     static let bound = Limits.answerWindow

@@ -102,6 +102,11 @@ struct EventFeed {
     private static let numbers: Set<String> = ["priority", "ttl", "expires", "score", "left", "grace"]
 
     private static func text(of event: PoolEvent) -> [UInt8] {
+        Array("id: \(event.id)\ndata: ".utf8) + document(of: event) + [0x0A, 0x0A]
+    }
+
+    /// An event as one JSON object, its fields in the stream's order.
+    static func document(of event: PoolEvent) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("id", event.id)
@@ -119,6 +124,6 @@ struct EventFeed {
                 }
             }
         }
-        return Array("id: \(event.id)\ndata: ".utf8) + writer.bytes + [0x0A, 0x0A]
+        return writer.bytes
     }
 }

@@ -1,3 +1,4 @@
+import EventLoop
 import LeaseModel
 import LeaseStore
 import RedisClient
@@ -101,7 +102,9 @@ extension Coordinator {
     /// Entries of the event stream, in order.
     func happened(_ entries: [RedisStreamEntry]) {
         var mustRead = false
-        for event in entries.compactMap(Inbox.event) {
+        let events = entries.compactMap(Inbox.event)
+        audit { (trail) throws(LoopError) in try trail.take(events) }
+        for event in events {
             pool.clockPassed(event.at, at: now)
             if pool.isReading { pool.meanwhile.append(event) }
             count(event)

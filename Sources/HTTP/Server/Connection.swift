@@ -38,6 +38,7 @@ final class Connection: @unchecked Sendable {
         isSecure = tls != nil
         mayShowCertificate = tls?.asksForCertificates ?? false
         isLocal = peer == Listener.unixPeer
+        if isLocal { identity = Listener.process(behind: descriptor) }
         parser = RequestParser(limits: server.limits, peer: peer, isSecure: isSecure)
         machine = ConnectionMachine(limits: server.limits, at: server.loop.now)
         let made =

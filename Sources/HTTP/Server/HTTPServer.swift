@@ -54,11 +54,17 @@ package final class HTTPServer: @unchecked Sendable {
         return bound.port
     }
 
-    /// Listens on a unix socket that only its owner may open. A socket left behind is replaced, one in use is not.
-    package func listen(unixPath: String) throws(HTTPError) {
+    /// Who may open a unix socket, as far as its own permissions go.
+    package enum SocketClients: Sendable {
+        case owner, everybody
+        var mode: mode_t { self == .owner ? 0o600 : 0o666 }
+    }
+
+    /// Listens on a unix socket. A socket left behind is replaced, one in use is not.
+    package func listen(unixPath: String, openTo clients: SocketClients = .owner) throws(HTTPError) {
         loop.checkIsolated()
         guard !isShuttingDown else { throw HTTPError(.cannotListen, "the server is shutting down") }
-        listeners.append(try Listener.bind(self, unixPath: unixPath))
+        listeners.append(try Listener.bind(self, unixPath: unixPath, openTo: clients))
     }
 
     private func certificate(_ settings: TLSSettings) throws(HTTPError) -> ServerCertificate {

@@ -115,8 +115,10 @@ final class Listener: @unchecked Sendable {
 
     private static let nonBlocking = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
 
-    /// Binds a unix socket that only its owner may open. One left behind by a server that is no more is replaced.
-    static func bind(_ server: HTTPServer, unixPath: String) throws(HTTPError) -> Listener {
+    /// Binds a unix socket. One left behind by a server that is no more is replaced.
+    static func bind(
+        _ server: HTTPServer, unixPath: String, openTo clients: HTTPServer.SocketClients
+    ) throws(HTTPError) -> Listener {
         let address = try SocketAddress(unixPath: unixPath)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | nonBlocking, 0)
         guard descriptor >= 0 else { throw HTTPError(.cannotListen, "\(unixPath): \(why())") }
@@ -125,7 +127,7 @@ final class Listener: @unchecked Sendable {
             unlink(unixPath)
             isBound = address.bind(descriptor)
         }
-        guard isBound, chmod(unixPath, 0o600) == 0 else {
+        guard isBound, chmod(unixPath, clients.mode) == 0 else {
             let why = why()
             Glibc.close(descriptor)
             throw HTTPError(.cannotListen, "\(unixPath): \(why)")
@@ -134,6 +136,16 @@ final class Listener: @unchecked Sendable {
     }
 
     // MARK: Accepting
+
+    /// Who connected a unix socket.
+    static func process(behind descriptor: Int32) -> ClientIdentity {
+        var user: uid_t = 0
+        var group: gid_t = 0
+        guard shim_peer(descriptor, &user, &group) == 0 else { return .unknown }
+        var others = [gid_t](repeating: 0, count: HTTPLimits.peerGroups)
+        let count = shim_peer_groups(descriptor, &others, Int32(others.count))
+        return .process(user: user, groups: [group] + others.prefix(max(0, Int(count))))
+    }
 
     /// What stands for the address of a client on a unix socket, which has none.
     static let unixPeer = "unix"

@@ -5,6 +5,8 @@ import RedisClient
 package struct EventPage: Equatable, Sendable {
     /// Those of the entries that this version knows, in order.
     package var events: [PoolEvent]
+    /// The id of the first entry, known or not; nil for an empty page.
+    package var first: String?
     /// The id of the last entry, known or not; nil for an empty page, which is the last one.
     package var last: String?
 }
@@ -15,6 +17,7 @@ extension LeaseStore {
         let answer = try await run(ScriptLibrary.history, [.text(id), .integer(Int64(limit))])
         var page = EventPage(events: [], last: nil)
         for index in stride(from: 0, to: answer.items.count - 1, by: 2) {
+            page.first = page.first ?? answer.text(index)
             page.last = answer.text(index)
             let words = answer.texts(index + 1)
             var fields = EventFields([])
