@@ -116,6 +116,7 @@ package actor Coordinator {
         settings.otherPools.map { pool in
             var own = settings
             own.pool = pool
+            own.auditPath = settings.auditPath.map { "\($0).\(pool.text)" }
             own.otherPools = settings.pools.filter { $0 != pool }
             return Coordinator(settings: own, loop: loop, log: log, isFront: false, onRefused: onRefused)
         }
