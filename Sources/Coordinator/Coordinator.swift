@@ -116,7 +116,6 @@ package actor Coordinator {
         settings.otherPools.map { pool in
             var own = settings
             own.pool = pool
-            own.auditPath = settings.auditPath.map { "\($0).\(pool.text)" }
             own.otherPools = settings.pools.filter { $0 != pool }
             // Each pool's events have an order of their own, so each has a chain of its own.
             own.auditPath = settings.auditPath.map { "\($0).\(pool.text)" }
