@@ -48,6 +48,9 @@ def before_call(context, case, kwargs):
     path = case.operation.path
     if path == "/v1/gpu/requests/{request_id}" and NAMED and CHOICE.random() < 0.3:
         case.path_parameters["request_id"] = CHOICE.choice(NAMED)
+    is_sound = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_sound and "pool" in (case.query or {}):
+        case.query["pool"] = "default"
     body = case.body
     if not isinstance(body, dict):
         return
@@ -59,10 +62,14 @@ def before_call(context, case, kwargs):
         if ttl is None or is_number(ttl) and 1 < ttl <= 600:
             body["ttl"] = 1
     # A wrong case has to stay wrong.
-    if case.meta is None or not case.meta.generation.mode.is_positive:
+    if not is_sound:
         return
     make_sound(body)
     if path == "/v1/gpu/lock":
+        # Most wishes drawn at random are for what no pool has.
+        for name in ("unit", "labels", "device_type", "min_vram_mb", "kind"):
+            if CHOICE.random() < 0.7:
+                body.pop(name, None)
         if body.get("host") is not None and CHOICE.random() < 0.5:
             body["host"] = "h1"
     elif path == "/v1/gpu/cordon" and CHOICE.random() < 0.5:

@@ -10,12 +10,10 @@ extension Coordinator {
     func follow(_ request: HTTPRequest, _ call: BridgeCall) throws(Malformed) {
         let query = request.query
         let kinds = try Self.kinds(query.filter { $0.0 == "type" }.map(\.1))
-        var after: RedisStreamID?
-        let text = request.headers["Last-Event-ID"] ?? query.last { $0.0 == "after" }?.1 ?? ""
-        if !text.isEmpty {
-            guard let id = RedisStreamID(parsing: text) else { throw Malformed(Texts.badEventID) }
-            after = id
-        }
+        // A browser that comes back sends the header beside the address that it began with; an empty one says nothing.
+        let last = try Self.eventID(request.headers["Last-Event-ID"])
+        let asked = try Self.eventID(query.last { $0.0 == "after" }?.1)
+        let after = last ?? asked
         guard feed.count < EventFeed.subscribers else {
             return respond(
                 call,
@@ -33,6 +31,12 @@ extension Coordinator {
         exchange.startStream(status: 200, headers: headers)
         feed.add(number, exchange, kinds, resumes: after != nil)
         if let after { loop.spawn { await self.tellPast(after, to: number) } }
+    }
+
+    private static func eventID(_ text: String?) throws(Malformed) -> RedisStreamID? {
+        guard let text, !text.isEmpty else { return nil }
+        guard let id = RedisStreamID(parsing: text) else { throw Malformed(Texts.badEventID) }
+        return id
     }
 
     private static func kinds(_ given: [String]) throws(Malformed) -> Set<PoolEvent.Kind>? {
