@@ -33,9 +33,7 @@ extension Coordinator {
         let route = Route.at(request.path)
         let caller: Caller
         let cors: String?
-        var question = AccessRequest(request, permission: route?.permission)
-        if case .process(let user, _) = request.client { question.userName = userNames.name(of: user, at: loop.now) }
-        switch access.judge(question) {
+        switch access.judge(question(request, route?.permission)) {
         case .refused(let refusal, let origin): return refuse(refusal, exchange, route, cors: origin)
         case .allowed(let judged, let origin): (caller, cors) = (judged, origin)
         }
@@ -85,6 +83,13 @@ extension Coordinator {
         case .openAPI:
             respond(call, Reply(200, type: "application/json", assets[call.route.path]?.content ?? []))
         }
+    }
+
+    /// What a request is judged by, with the name of the user behind a unix socket.
+    func question(_ request: HTTPRequest, _ permission: Permission?) -> AccessRequest {
+        var question = AccessRequest(request, permission: permission)
+        if case .process(let user, _) = request.client { question.userName = userNames.name(of: user, at: loop.now) }
+        return question
     }
 
     /// Pages and scripts, or nothing.

@@ -62,7 +62,7 @@ extension Coordinator {
 
     private func coordinator(ofRequest request: HTTPRequest) -> Coordinator {
         let id = String(request.path.dropFirst(Route.requests.path.count))
-        let judged = AccessRequest(request, permission: Route.requests.permission)
+        let judged = question(request, Route.requests.permission)
         return all.first { other in
             other.assumeIsolated { other in
                 guard case .allowed(let caller, _) = other.access.judge(judged) else { return false }

@@ -169,4 +169,20 @@ import Testing
         try Files.replace(path, with: Array(text.utf8))
         #expect(try AuditTrail(path: path).epoch == "e")
     }
+
+    @Test func `is one for each pool that a coordinator serves`() async throws {
+        try await withRedis { redis in
+            var settings = CoordinatorSettings(redis: redis.endpoint, version: "test")
+            settings.listen = [.unix(path: "\(redis.directory)/l.sock")]
+            settings.otherPools = [try PoolID("lab")]
+            settings.auditPath = "\(redis.directory)/audit.jsonl"
+            let coordinator = Coordinator(settings: settings, loop: redis.loop, log: .silent)
+            try await coordinator.start()
+            try await Self.happen(redis, 1)
+            try await eventually("both are begun", is: [["begun", "released"], ["begun"]]) {
+                try ["audit.jsonl", "audit.jsonl.lab"].map { try Self.words("\(redis.directory)/\($0)") }
+            }
+            await Self.stop(coordinator, redis)
+        }
+    }
 }

@@ -15,8 +15,7 @@ import Testing
             Texts.copyDegraded, Texts.verifyNeeds, Texts.unknownRequest("r1"), Texts.notFound("/x"),
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
             Texts.otherPool("x", served: ["a", "b"]), Texts.poolsUnread, Texts.cordonNeeds, Texts.drainNeeds,
-            Texts.nameTaken("r1"),
-            Texts.ofUnknownAge, Texts.badView("x"),
+            Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"),
         ]
         #expect(
             told == [
@@ -50,7 +49,7 @@ import Testing
                 "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\".",
                 "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",
                 "This coordinator stood still and cannot tell how old this call is. Nothing was granted; ask again with the same request_id.",
-                "\"view\": got \"x\", want full or brief",
+                "\"view\": got \"half\", want full or brief",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")
