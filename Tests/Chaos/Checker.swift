@@ -36,7 +36,9 @@ struct Checker {
         calm = Windows(records, "calm")
         loss = Windows(records, "loss", before: 2_000_000, after: 2_000_000)
         admins = records.calls.filter { $0.operation == "admin" }
-        let ahead = records.all("fault").first { $0.facts["name"]?.string == "clock-hour-ahead" }?.at ?? .max
+        // One that goes back leaves the pool clock ahead as well: it does not follow, and runs on when it returns.
+        let ahead =
+            records.all("fault").first { $0.facts["name"]?.string?.hasPrefix("clock-") == true }?.at ?? .max
         forgetful = (records.all("journal-lost") + records.all("twin") + records.all("twin-over"))
             .filter { $0.at > ahead }
             .compactMap { entry in
