@@ -320,15 +320,12 @@ package actor Agent {
     /// Puts a process that runs already under a lease. False where the token is not the lease's present one, or the process
     /// is gone, another user's, or under another lease.
     package func processAdopted(_ process: Int32, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {
-        guard let adopted = ProcessWatch.adoptable(process),
-            !(machine?.processes ?? []).contains(where: { $0.lease != lease && $0.process.group == adopted.group }),
-            ProcessGroup.of(process).map({ group in
-                !(machine?.processes ?? []).contains {
-                    $0.lease != lease && !$0.process.isAlone && $0.process.group == group
-                }
-            }) ?? false
-        else { return false }
-        return watch(adopted, under: lease, token: token, keeper: keeper)
+        guard let adopted = ProcessWatch.adoptable(process), let group = ProcessGroup.of(process) else { return false }
+        let isTaken = (machine?.processes ?? []).contains { running in
+            let other = running.process
+            return running.lease != lease && (other.group == adopted.group || !other.isAlone && other.group == group)
+        }
+        return !isTaken && watch(adopted, under: lease, token: token, keeper: keeper)
     }
 
     private func watch(_ process: LeaseProcess, under lease: LeaseID, token: TokenHash, keeper: Int32?) -> Bool {

@@ -138,9 +138,7 @@ package actor Coordinator {
         if isFront { try listen() }
         stage = .running
         fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
-        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
-            fileTimer?.arm(after: Self.fileInterval)
-        }
+        armFileTimer()
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
@@ -260,11 +258,9 @@ package actor Coordinator {
 
     /// Takes changed tokens and certificates over; what cannot be used changes nothing.
     package func lookAtFiles() {
-        for other in others { other.assumeIsolated { $0.lookAtFiles() } }
         guard stage == .running else { return }
-        if settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil {
-            fileTimer?.arm(after: Self.fileInterval)
-        }
+        for other in others { other.assumeIsolated { $0.lookAtFiles() } }
+        armFileTimer()
         lookAtTokens()
         audit { (trail) throws(LoopError) in try trail.reopen(time: wallTime) }
         for look in server?.lookAtCertificates() ?? [] {
@@ -276,8 +272,13 @@ package actor Coordinator {
         }
     }
 
+    /// The one in front looks for all.
+    private func armFileTimer() {
+        guard isFront, settings.tokensPath != nil || settings.tls != nil || settings.auditPath != nil else { return }
+        fileTimer?.arm(after: Self.fileInterval)
+    }
+
     private func lookAtTokens() {
-        for other in others { other.assumeIsolated { $0.lookAtTokens() } }
         guard let path = settings.tokensPath else { return }
         guard let bytes = try? Files.read(path, limit: AccessLimits.fileBytes), bytes != tokenBytes else { return }
         do throws(CoordinatorError) {

@@ -8,13 +8,11 @@ import Telemetry
 extension Coordinator {
     /// Does something to the file; where that fails, it is tried again from the last event that it has.
     func audit(_ work: (inout AuditTrail) throws(LoopError) -> Void) {
-        guard trail != nil else { return }
+        guard var taken = trail else { return }
+        trail = nil
+        defer { trail = taken }
         do throws(LoopError) {
-            if var taken = trail {
-                trail = nil
-                defer { trail = taken }
-                try work(&taken)
-            }
+            try work(&taken)
         } catch {
             log.error("audit_failed", ["path": .text(settings.auditPath ?? ""), "why": .text(error.description)])
         }
@@ -25,7 +23,7 @@ extension Coordinator {
     func compareAudit(epoch: String) {
         guard trail?.state == .behind else { return }
         let last = trail?.last
-        audit { (trail) throws(LoopError) in _ = trail.beginComparing() }
+        audit { (trail) throws(LoopError) in trail.beginComparing() }
         loop.spawn { await self.compareAudit(epoch, from: last) }
     }
 

@@ -131,12 +131,8 @@ struct AuditTrail {
         state = .behind
     }
 
-    /// Begins to compare; false while that goes on.
-    mutating func beginComparing() -> Bool {
-        guard state == .behind else { return false }
-        state = .comparing
-        return true
-    }
+    /// Not to be called while it is compared.
+    mutating func beginComparing() { state = .comparing }
 
     // MARK: The file
 

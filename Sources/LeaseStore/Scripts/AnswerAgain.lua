@@ -8,8 +8,7 @@ local lease = call('HGET', P .. 'ticket:' .. ARGV[1], 'lease')
 local record = lease and lease ~= '' and lease_record(lease)
 if not record or record.state ~= 'held' then return { 'unknown' } end
 if record.coordinator ~= ARGV[2] then return { 'not-yours' } end
-local presence = call('ZSCORE', P .. 'hosts', host_of(lease))
-if not presence or tonumber(presence) < now_ms then
+if is_silent(host_of(lease)) then
   suspect(host_of(lease))
   give_back(lease, record, 'cancelled', 'its host is silent')
   save_clock()

@@ -18,8 +18,7 @@ if record.state ~= 'held' or not still_waits(ticket) then
 end
 local known = call('HMGET', P .. 'ticket:' .. ticket, 'holder', 'priority')
 local why = 'preempted by ' .. known[1] .. ' (priority ' .. known[2] .. ')'
-call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', 'preempted', 'by', by, 'why', why, 'preemptor', ticket)
-call('HSET', P .. 'unit:' .. record.unit, 'state', 'ending')
-event('ending', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', 'preempted')
+mark_ending(lease, record, 'preempted', by, why)
+call('HSET', P .. 'lease:' .. lease, 'preemptor', ticket)
 save_clock()
 return { 'ending' }

@@ -15,8 +15,7 @@ else
     return { 'gone', reason, by }
   end
 end
-local presence = call('ZSCORE', P .. 'hosts', host_of(lease))
-if not presence or tonumber(presence) < now_ms then return { 'unheard' } end
+if is_silent(host_of(lease)) then return { 'unheard' } end
 tell_agent(host_of(lease), { 'renew', lease, ARGV[2], '', ARGV[3], ARGV[4] })
 send_mail()
 return { 'asked' }

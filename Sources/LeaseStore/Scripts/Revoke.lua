@@ -64,7 +64,7 @@ for _, id in ipairs(units) do
         freed[#freed + 1] = unit
       end
     else
-      mark_ending(unit, lease, record, reason, by, why)
+      revoke(lease, record, reason, by, why)
       ending[#ending + 1] = lease
     end
   end

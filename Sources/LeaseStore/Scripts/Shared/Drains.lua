@@ -25,7 +25,7 @@ local function empty(host, force)
     elseif record then
       standing = standing + 1
       if force and record.state == 'held' then
-        mark_ending(unit, lease, record, 'force-released', by, why ~= '' and why or 'its host was drained')
+        revoke(lease, record, 'force-released', by, why ~= '' and why or 'its host was drained')
       end
     end
   end

@@ -272,14 +272,23 @@ local function withdraw(lease, record, reason)
   lease_event(reason, lease, record, 'free')
 end
 
--- An admin's word about a confirmed lease: its agent ends what runs under it and says when that is gone (design §4.6).
-local function mark_ending(unit, lease, record, reason, by, why)
-  if record.state == 'held' then
-    call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
-    call('HSET', P .. 'unit:' .. unit.id, 'state', 'ending')
-    event('ending', 'unit', unit.id, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
-  end
-  tell_agent(unit.host, { 'revoke', lease, reason, by, why })
+-- A held lease is over; its agent ends what runs under it and says when that is gone (design §4.6).
+local function mark_ending(lease, record, reason, by, why)
+  call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
+  call('HSET', P .. 'unit:' .. record.unit, 'state', 'ending')
+  event('ending', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
+end
+
+-- An admin's word about a confirmed lease, and again about one that is ending.
+local function revoke(lease, record, reason, by, why)
+  if record.state == 'held' then mark_ending(lease, record, reason, by, why) end
+  tell_agent(host_of(lease), { 'revoke', lease, reason, by, why })
+end
+
+-- Nobody can be told through this host's agent now.
+local function is_silent(host)
+  local presence = call('ZSCORE', P .. 'hosts', host)
+  return not presence or tonumber(presence) < now_ms
 end
 
 -- Nothing of this host is offered before it has spoken again.
