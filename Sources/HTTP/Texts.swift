@@ -7,7 +7,7 @@ enum Refusal: Equatable, CaseIterable {
     case unknownExpectation
     case headTooLarge
     case unknownMethod, unknownCoding
-    case overloaded, shuttingDown
+    case overloaded, crowded, shuttingDown
     case unknownVersion
 
     var status: Int {
@@ -19,7 +19,7 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownExpectation: 417
         case .headTooLarge: 431
         case .unknownMethod, .unknownCoding: 501
-        case .overloaded, .shuttingDown: 503
+        case .overloaded, .crowded, .shuttingDown: 503
         case .unknownVersion: 505
         }
     }
@@ -35,7 +35,7 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownExpectation: "expectation_failed"
         case .headTooLarge: "headers_too_large"
         case .unknownMethod, .unknownCoding: "not_implemented"
-        case .overloaded: "too_many_connections"
+        case .overloaded, .crowded: "too_many_connections"
         case .shuttingDown: "shutting_down"
         case .unknownVersion: "version_not_supported"
         }
@@ -64,6 +64,9 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownMethod: "This server does not know the request's method. Use GET, HEAD, POST or OPTIONS."
         case .unknownCoding: "This server knows no transfer coding but chunked. Send the body as it is."
         case .overloaded: "The server has as many connections as it takes. Try again in a second."
+        case .crowded:
+            "Your address has \(limits.connectionsPerAddress) connections here, as many as one may. Close some, or have "
+                + "who runs this server raise --connections-per-address."
         case .shuttingDown: "The server is shutting down. Try another one, or this one again in a few seconds."
         case .unknownVersion: "This server speaks HTTP/1.1. Send HTTP/1.1 in the request line."
         }

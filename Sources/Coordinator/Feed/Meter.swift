@@ -1,4 +1,5 @@
 import EventLoop
+import HTTP
 import LeaseModel
 import LeaseStore
 import Telemetry
@@ -69,6 +70,7 @@ extension Coordinator {
         let units = Dictionary(grouping: mirror.units.values, by: \.properties.kind)
         let (isUp, isDegraded, calls, streams) = (isUp, degradedReason != nil, lockCalls.count, feed.count)
         let hosts = mirror.hosts.values.count { $0.isPresent }
+        let connections = connectionCounts
         meter.note { registry in
             registry.set(Catalogue.redisUp, to: isUp)
             registry.set(Catalogue.degraded, to: isDegraded)
@@ -84,6 +86,13 @@ extension Coordinator {
             }
             registry.set(Catalogue.hostsPresent, to: hosts)
             registry.set(Catalogue.eventSubscribers, to: streams)
+            if let connections {
+                registry.set(Catalogue.httpConnections, to: connections.openConnections)
+                registry.count(
+                    Catalogue.httpConnectionsClosed, "room", upTo: Int64(clamping: connections.closedForRoom))
+                registry.count(
+                    Catalogue.httpConnectionsClosed, "unread", upTo: Int64(clamping: connections.slowReaders))
+            }
         }
         return meter.text
     }
