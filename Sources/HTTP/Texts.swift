@@ -1,6 +1,6 @@
 /// What the HTTP layer itself refuses. Every text that it sends to a client stands here.
 enum Refusal: Equatable, CaseIterable {
-    case malformed, badTarget, foldedHeader, missingHost, severalHosts, badHost, codingInOldVersion
+    case malformed, badTarget, foldedHeader, trailer, missingHost, severalHosts, badHost, codingInOldVersion
     case tooSlow
     case bodyTooLarge
     case targetTooLong
@@ -12,7 +12,9 @@ enum Refusal: Equatable, CaseIterable {
 
     var status: Int {
         switch self {
-        case .malformed, .badTarget, .foldedHeader, .missingHost, .severalHosts, .badHost, .codingInOldVersion: 400
+        case .malformed, .badTarget, .foldedHeader, .trailer, .missingHost, .severalHosts, .badHost,
+            .codingInOldVersion:
+            400
         case .tooSlow: 408
         case .bodyTooLarge: 413
         case .targetTooLong: 414
@@ -27,7 +29,8 @@ enum Refusal: Equatable, CaseIterable {
     /// The stable word for programs.
     var word: String {
         switch self {
-        case .malformed, .badTarget, .foldedHeader, .missingHost, .severalHosts, .badHost, .codingInOldVersion:
+        case .malformed, .badTarget, .foldedHeader, .trailer, .missingHost, .severalHosts, .badHost,
+            .codingInOldVersion:
             "bad_request"
         case .tooSlow: "request_timeout"
         case .bodyTooLarge: "body_too_large"
@@ -49,6 +52,7 @@ enum Refusal: Equatable, CaseIterable {
         case .badTarget:
             "The path or the query is malformed. Percent-encode it as UTF-8 and send it without a fragment."
         case .foldedHeader: "A header goes on in a second line, which HTTP/1.1 has given up. Send it in one line."
+        case .trailer: "Fields follow the chunked body, which nobody here reads. Send them in front of it."
         case .missingHost: "The Host header is missing. Send one, such as Host: localhost."
         case .severalHosts: "There are several Host headers. Send one."
         case .badHost: "The Host header is not a host name with an optional port. Mend it."
@@ -65,8 +69,8 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownCoding: "This server knows no transfer coding but chunked. Send the body as it is."
         case .overloaded: "The server has as many connections as it takes. Try again in a second."
         case .crowded:
-            "Your address has \(limits.connectionsPerAddress) connections here, as many as one may. Close some, or have "
-                + "who runs this server raise --connections-per-address."
+            "Your address has \(limits.connectionsPerAddress) connections here, as many as one may. Close some; "
+                + "who runs a coordinator can raise its --connections-per-address."
         case .shuttingDown: "The server is shutting down. Try another one, or this one again in a few seconds."
         case .unknownVersion: "This server speaks HTTP/1.1. Send HTTP/1.1 in the request line."
         }

@@ -263,6 +263,9 @@ extension EndToEnd {
                     ("a chunk without its end", "\(post)\(chunked)\r\n1\r\nab\r\n0\r\n\r\n\(hidden)"),
                     ("a chunk that ends in a line feed", "\(post)\(chunked)\r\n1\r\na\n0\r\n\r\n\(hidden)"),
                     ("a length behind the chunks", "\(post)\(chunked)\r\n0\r\nContent-Length: 9\n\r\n\(hidden)"),
+                    ("a bare line feed at the end", "\(post)\(chunked)\r\n0\r\n\n\(hidden)"),
+                    ("a bare line feed behind a field", "\(post)\(chunked)\r\n0\r\nA: b\r\n\n\(hidden)"),
+                    ("a folded field behind the chunks", "\(post)\(chunked)\r\n0\r\nA: b\r\n c\r\n\r\n\(hidden)"),
                     ("a request line in two versions", "\(post.dropLast(2))\r\nA: b\r\n\u{0B}: c\r\n\r\n\(hidden)"),
                 ] {
                     let answer = try await bridge.exchange(text)
@@ -273,7 +276,7 @@ extension EndToEnd {
                 // A body is a body, whatever stands in it.
                 for text in [
                     "\(post)Content-Length: \(hidden.utf8.count)\r\n\r\n\(hidden)",
-                    "\(post)\(chunked)\r\n\(String(hidden.utf8.count, radix: 16));x=y\r\n\(hidden)\r\n0\r\nA: b\r\n\r\n",
+                    "\(post)\(chunked)\r\n\(String(hidden.utf8.count, radix: 16));x=y\r\n\(hidden)\r\n0\r\n\r\n",
                     "GET /v1/gpu/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(hidden.utf8.count)\r\n\r\n\(hidden)",
                     "OPTIONS /v1/gpu/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(hidden.utf8.count)\r\n\r\n\(hidden)",
                 ] {
@@ -287,6 +290,55 @@ extension EndToEnd {
         }
 
         // MARK: Crowds
+
+        @Test func `strangers do not use up what watches the service's health`() async throws {
+            try await withService { service in
+                let tokens = "\(service.redis.directory)/tokens"
+                try Files.append(Array("ci roles=client sha256=\(Digest.sha256Hex("lh_ci"))\n".utf8), to: tokens)
+                let bridge = try await service.startBridge("--tokens", tokens, "--caller-rate", "1")
+                let headers: HTTPHeaders = ["Authorization": "Bearer lh_ci"]
+                for _ in 0..<50 {
+                    for path in ["/health", "/ready", "/openapi.json"] {
+                        #expect(try await bridge.get(path).status == 200)
+                    }
+                    #expect(try await bridge.post("unlock", #"{"id":"a"}"#).status == 401)
+                }
+                #expect(try await bridge.post("unlock", #"{"id":"a"}"#, headers: headers).status == 200)
+                var refused: Answer?
+                for _ in 0..<20 where refused == nil {
+                    let answer = try await bridge.post("unlock", #"{"id":"a"}"#, headers: headers)
+                    if answer.status == 429 { refused = answer }
+                }
+                #expect(refused?.word("error") == "too_many_requests" && refused?.headers["Retry-After"] == "1")
+                #expect(try await bridge.get("/health").status == 200)
+            }
+        }
+
+        @Test func `one caller has its own event streams alone`() async throws {
+            try await withService { service in
+                let tokens = "\(service.redis.directory)/tokens"
+                let lines = ["one", "two"].map { "\($0) roles=viewer sha256=\(Digest.sha256Hex("lh_\($0)"))\n" }
+                try Files.append(Array(lines.joined().utf8), to: tokens)
+                let bridge = try await service.startBridge("--tokens", tokens)
+                @Sendable func stream(_ caller: String) async throws -> Wire {
+                    let wire = try Wire.connect(port: bridge.port)
+                    wire.send(
+                        "GET /v1/gpu/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer lh_\(caller)\r\n\r\n")
+                    try await eventually("it is answered") {
+                        wire.text.contains("retry: 1000") || wire.text.hasSuffix("}")
+                    }
+                    return wire
+                }
+                var streams: [Wire] = []
+                for _ in 0..<200 { streams.append(try await stream("one")) }
+                #expect(streams.allSatisfy { $0.text.hasPrefix("HTTP/1.1 200 ") })
+                let refused = try await stream("one")
+                #expect(refused.text.hasPrefix("HTTP/1.1 429 ") && refused.text.contains("too_many_streams"))
+                #expect(try await stream("two").text.hasPrefix("HTTP/1.1 200 "))
+                streams.removeLast().close()
+                try await eventually("there is room again") { try await stream("one").text.hasPrefix("HTTP/1.1 200 ") }
+            }
+        }
 
         /// `LEASEHOLD_SLOW`: how many attackers (5000).
         @Test(

@@ -8,7 +8,7 @@ extension EndToEnd {
     /// Every call by everybody, over real HTTP: whom it lets in, and what it does to somebody else's lease.
     @Suite struct `Each call` {
         /// Those who call; each has a token, and each is the name of its role too, but for `other`, a second client.
-        private static let callers = ["viewer", "client", "other", "operator", "admin"]
+        private static let callers = ["viewer", "client", "other", "operator", "admin", "agent"]
 
         /// What a call may do to the lease and the waiting request of another caller that knows neither's token.
         private enum Reach {
@@ -27,6 +27,7 @@ extension EndToEnd {
             var reach = Reach.none
         }
 
+        private static let viewers: Set = ["viewer", "client", "other", "operator", "admin"]
         private static let clients: Set = ["client", "other", "operator", "admin"]
         private static let operators: Set = ["operator", "admin"]
 
@@ -36,15 +37,16 @@ extension EndToEnd {
                 opens: clients, aim: #"{"id":"victim","request_id":"held","takeover":true,"timeout":0}"#),
             "post /v1/gpu/unlock": Row(opens: clients, aim: #"{"id":"victim"}"#),
             "post /v1/gpu/renew": Row(opens: clients, aim: #"{"token":"LEASE.0123456789abcdef0123456789abcdef"}"#),
-            "get /v1/gpu/requests/{request_id}": Row(opens: Set(callers), name: "held"),
-            "get /v1/gpu/status": Row(opens: Set(callers)),
-            "post /v1/gpu/verify": Row(opens: Set(callers), aim: #"{"unit":"h1/0","fencing_token":1}"#),
-            "get /v1/gpu/events": Row(opens: Set(callers)),
-            "get /metrics": Row(opens: Set(callers)),
+            "get /v1/gpu/requests/{request_id}": Row(opens: viewers, name: "held"),
+            "get /v1/gpu/status": Row(opens: viewers),
+            "post /v1/gpu/verify": Row(opens: viewers, aim: #"{"unit":"h1/0","fencing_token":1}"#),
+            "get /v1/gpu/events": Row(opens: viewers),
+            "get /metrics": Row(opens: viewers),
             "post /v1/gpu/reset": Row(opens: operators, aim: #"{"holder":"victim"}"#, reach: .ends),
             "post /v1/gpu/cordon": Row(opens: operators, aim: #"{"host":"h1","on":false}"#),
             "post /v1/gpu/drain": Row(opens: operators, aim: #"{"host":"nowhere"}"#),
             "post /v1/gpu/force-release-all": Row(opens: ["admin"], reach: .ends),
+            "post /v1/agent/join": Row(opens: ["agent"], aim: #"{"host":"h1"}"#),
         ]
         /// Without a token.
         private static let open: Set = ["get /health", "get /ready", "get /openapi.json"]
@@ -55,7 +57,7 @@ extension EndToEnd {
                 let lines = Self.callers.map { name in
                     "\(name) roles=\(name == "other" ? "client" : name) sha256=\(Digest.sha256Hex("lh_\(name)"))\n"
                 }
-                try Files.write(tokens, Array(lines.joined().utf8))
+                try Files.append(Array(lines.joined().utf8), to: tokens)
                 let bridge = try await service.startBridge("--tokens", tokens)
                 let calls = try await Self.calls(bridge)
                 try #require(

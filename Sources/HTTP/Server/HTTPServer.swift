@@ -193,12 +193,13 @@ package final class HTTPServer: @unchecked Sendable {
     private func giveUpSlowReaders() {
         unsentTimer = nil
         let slow = connections.filter { $0.unsentBytes > 0 }.sorted { $0.unsentSince < $1.unsentSince }
+        let before = counts.slowReaders
         for connection in slow {
-            guard unsentBytes > limits.unsentBytes / 8 * 7 else { return }
-            log.warning("slow reader given up", ["unsent_bytes": .integer(Int64(connection.unsentBytes))])
+            guard unsentBytes > limits.unsentBytes / 8 * 7 else { break }
             counts.slowReaders += 1
             connection.giveUp()
         }
+        log.warning("slow readers given up", ["count": .integer(Int64(counts.slowReaders - before))])
     }
 
     func requestBegan() {
