@@ -1,10 +1,13 @@
 -- Clock: the pool clock and the fencing counter, one read and one write a script (design §3).
 -- uses: Keys
 local now, offset, fence
+-- Whether units of some host may be held back for a request for several (Match).
+local has_gatherings
 do
   local time = call('TIME')
-  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence')
+  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence', 'gathers')
   local last = tonumber(saved[1]) or 0
+  has_gatherings = saved[4] ~= false
   offset, fence = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
   now = time[1] * 1000000 + time[2] + offset
   if now <= last then -- TIME went back, or two scripts met in one microsecond
