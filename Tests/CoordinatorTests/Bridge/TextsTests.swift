@@ -16,6 +16,7 @@ import Testing
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
             Texts.otherPool("x", served: ["a", "b"]), Texts.poolsUnread, Texts.cordonNeeds, Texts.drainNeeds,
             Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"),
+            Texts.joinInClear, Texts.joinByPage, Texts.joinWithoutTokens, Texts.noAgentRedis,
         ]
         #expect(
             told == [
@@ -50,6 +51,10 @@ import Testing
                 "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",
                 "This coordinator stood still and cannot tell how old this call is. Nothing was granted; ask again with the same request_id.",
                 "\"view\": got \"half\", want full or brief",
+                "What a joining agent is told lets it write to Redis, and this call came through the network without TLS. Call by https, or on the coordinator's own machine; and revoke the token that was sent, since others may have read it.",
+                "A page has no host that could join. Call from leasehold-agent join.",
+                "The Redis of this pool has a password, and without tokens every process of this machine could ask for it. Make one with \"leasehold token create NAME --role agent\" and name the file with --tokens.",
+                "This coordinator reaches its Redis on its own machine, where a joining agent cannot. Who runs it can name the address for agents with --agent-redis (LEASEHOLD_AGENT_REDIS).",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")
