@@ -24,7 +24,7 @@ elseif before == instance and tonumber(record.session) > tonumber(session) then
 end
 
 local reports, ids, static, at = {}, {}, { ARGV[6], ARGV[7], ARGV[8] }, 11
-local bound, also = {}, {}
+local bound, also, firsts = {}, {}, {}
 for _ = 1, tonumber(ARGV[10]) do
   local report = { id = ARGV[at], kind = ARGV[at + 1], vram = ARGV[at + 2], type = ARGV[at + 3], details = ARGV[at + 4],
     fencing = tonumber(ARGV[at + 5]), state = ARGV[at + 6] }
@@ -41,6 +41,7 @@ for _ = 1, tonumber(ARGV[10]) do
     for i = 1, #terms_names - 1 do report.terms[terms_names[i]] = ARGV[at + 2 + i] end
     at = at + 2 + #terms_names
   end
+  if report.token then firsts[report.lease] = report end
   fence = math.max(fence, report.fencing)
   reports[#reports + 1] = report
   ids[#ids + 1] = report.id
@@ -70,9 +71,19 @@ local function enter(report)
   end
   return unit
 end
--- Before anything becomes free: what is bound must not go with it.
-for _, report in ipairs(bound) do take_from_free(enter(report)) end
-for _, report in ipairs(bound) do bind(unit_record(report.id), report) end
+-- Before anything becomes free: what is bound must not go with it, unless its lease is over.
+local standing = {}
+for _, report in ipairs(bound) do
+  local unit, one = enter(report), firsts[report.lease]
+  local token, reason = word_about(one or {}, marks[report.lease])
+  if token then
+    tell_agent(host, { 'end', report.lease, token, reason })
+  else
+    take_from_free(unit)
+    standing[#standing + 1] = report
+  end
+end
+for _, report in ipairs(standing) do bind(unit_record(report.id), report) end
 -- From behind: of several that become free at once the first of the host is then the first to be taken.
 for i = #reports, 1, -1 do
   local report = reports[i]

@@ -146,6 +146,8 @@ private struct Life {
             switch chance.below(3) {
             case 0:
                 change(lease) { $0.isRevoked = true }
+                // Where no session is open the end is told by a heartbeat.
+                if !bench.machine.isOpen, standing[lease.unit]?.runs == false { over(lease) }
                 try feed(.insistAnswered(session: session, lease, ticket, .ending))
             case 1: try feed(.insistAnswered(session: session, lease, ticket, .spared))
             default: try feed(.insistAnswered(session: session, lease, ticket, .failed))

@@ -22,7 +22,7 @@ local function drop_record(unit, lease, record, why)
     call('HSET', P .. 'unit:' .. one.id, 'state', 'unheard', 'lease', '')
   end
   if record.state == 'offered' then
-    withdraw(lease, record, 'withdrawn')
+    withdraw(lease, record, 'withdrawn', record.also ~= '' and 'unheard')
     requeue(record)
   else
     local reason = record.state == 'ending' and record.reason or 'lost'
@@ -119,6 +119,12 @@ local function agree(unit, report, record)
   end
 end
 
+-- The word that ends a reported lease, where one waits that was given with its present token.
+local function word_about(report, mark)
+  local token, reason = string.match(mark or '', '^(.-)\31(.*)$')
+  if token and (token == report.token or token == '*') then return token, reason end
+end
+
 local function compare(unit, report, mark, first)
   local lease = unit.lease
   local record = lease ~= '' and lease_record(lease) or nil
@@ -138,22 +144,20 @@ local function compare(unit, report, mark, first)
     if unit.state ~= 'free' and unit.state ~= 'reserved' then settle(unit) end
     return
   end
-  if mark then
-    local token, reason = string.match(mark, '^(.-)\31(.*)$')
-    if token == report.token or token == '*' then
-      tell_agent(unit.host, { 'end', report.lease, token, reason })
-      if record and lease == report.lease then
-        if record.state == 'ending' then return end
-        drop_record(unit, lease, record, 'its early end came late')
-      end
-      local over = { report.lease, report.token }
-      if unit.lease == '' and unit.state ~= 'free' then settle(unit, over) end
-      for id in string.gmatch(report.also, '%S+') do
-        local other = unit_record(id)
-        if other and other.lease == '' and other.state ~= 'free' then settle(other, over) end
-      end
-      return
+  local token, reason = word_about(report, mark)
+  if token then
+    tell_agent(unit.host, { 'end', report.lease, token, reason })
+    if record and lease == report.lease then
+      if record.state == 'ending' then return end
+      drop_record(unit, lease, record, 'its early end came late')
     end
+    local over = { report.lease, report.token }
+    if unit.lease == '' and unit.state ~= 'free' then settle(unit, over) end
+    for id in string.gmatch(report.also, '%S+') do
+      local other = unit_record(id)
+      if other and other.lease == '' and other.state ~= 'free' then settle(other, over) end
+    end
+    return
   end
   if report.state == 'confirming' then
     if not first then return end

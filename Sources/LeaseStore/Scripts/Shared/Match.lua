@@ -567,10 +567,10 @@ end
 
 -- An offer taken back before it was confirmed here. The ticket is not queued again here. No mark is left for a later
 -- session: another copy of Redis may have taken the confirm. Whoever gives the ticket itself up marks it.
-local function withdraw(lease, record, reason)
+local function withdraw(lease, record, reason, state)
   remove_lease(lease, record)
   tell_agent(host_of(lease), { 'end', lease, record.token, 'withdrawn' })
-  lease_event(reason, lease, record, 'free')
+  lease_event(reason, lease, record, state or 'free')
 end
 
 -- A held lease is over; its agent ends what runs under it and says when that is gone (design §4.6).
