@@ -266,11 +266,10 @@ import Testing
 
     @Test func `is restored with all its units where Redis has lost it`() async throws {
         try await withPool(units: 2) { pool in
-            let redis = pool.redis
             _ = try await pool.ask("wide", selector: Self.two())
             let lease = try await pool.requireLease(of: "wide")
             _ = try await pool.store.confirm(pool.origin(), lease)
-            _ = try await redis.client.command(["FLUSHALL"])
+            try await pool.forget()
             _ = try await pool.ask("narrow")
             let table = [
                 try pool.report("h1/0", .held(pool.held(lease, ticket: "wide")), highest: lease.fencing.value),

@@ -104,6 +104,7 @@ end
 -- A free unit that this selector takes, nil where none is free: one that served this affinity last, or the smallest that
 -- fits.
 local function free_unit(selector, affinity)
+  if not is_settled then return nil end
   local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
   local kind, scope = string.match(base, '^([^/]*)/(.*)$')
   if affinity ~= '' then
@@ -376,10 +377,11 @@ local function hold_back(units, host, ticket, score, held)
 end
 
 -- The unit is free: offer it to the first waiter, hold it back for the first who takes several, or put it among the free.
+-- Until the record has settled it is kept apart.
 function settle(unit, after)
   local host = host_record(unit.host)
   if host.suspect == '1' or host.instance == '' then return set_state(unit, 'unheard') end
-  if host.cordoned ~= '1' then
+  if host.cordoned ~= '1' and is_settled then
     local passed
     while true do
       local ticket, queue, score = first_waiter(unit, passed)
@@ -396,6 +398,8 @@ function settle(unit, after)
       passed[queue] = (passed[queue] or 0) + 1
     end
     put_among_free(unit)
+  elseif host.cordoned ~= '1' then
+    call('ZADD', P .. 'settling', 0, unit.id)
   end
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'free', 'lease', '')
   if unit.state == 'unheard' or unit.state == 'resting' or unit.state == 'reserved' then
@@ -419,6 +423,7 @@ end
 -- that is warm, else the one whose smallest sufficient units come first. Else it gathers on the host that has most of them.
 -- Walks what is free.
 local function find_several(terms, most)
+  if not is_settled then return false end
   local score = tonumber(terms.score)
   local base, conditions = string.match(terms.selector, '^([^?]*)%??(.*)$')
   local kind, scope = string.match(base, '^([^/]*)/(.*)$')
@@ -478,7 +483,7 @@ end
 
 -- A unit that is held back for a request behind this score, taken from it; nil where there is none.
 local function reserved_unit(selector, score)
-  if not has_gatherings then return nil end
+  if not has_gatherings or not is_settled then return nil end
   for _, host in ipairs(call('ZRANGE', P .. 'gathers', 0, 63)) do
     local held = gathering(host)
     if held and held.ticket ~= '' and tonumber(held.score) > score then
@@ -603,6 +608,11 @@ local function is_silent(host)
   local presence = call('ZSCORE', P .. 'hosts', host)
   return not presence or tonumber(presence) < now_ms
 end
+
+-- The number of the last heartbeat that Redis has from a coordinator, or nil. Each of its connections begins with one, so that
+-- a script which names an earlier one was sent on a connection before: it changes nothing.
+local function last_beat(coordinator) return tonumber(call('HGET', P .. 'beats', coordinator)) end
+local function is_late(coordinator, beat) return (last_beat(coordinator) or 0) > tonumber(beat) end
 
 -- Nothing of this host is offered before it has spoken again.
 local function suspect(host)
