@@ -24,16 +24,18 @@ extension Coordinator {
         guard trail?.state == .behind else { return }
         let last = trail?.last
         audit { (trail) throws(LoopError) in trail.beginComparing() }
-        loop.spawn { await self.compareAudit(epoch, from: last) }
+        guard let number = trail?.comparison else { return }
+        loop.spawn { await self.compareAudit(epoch, from: last, number) }
     }
 
-    private func compareAudit(_ epoch: String, from last: RedisStreamID?) async {
+    private func compareAudit(_ epoch: String, from last: RedisStreamID?, _ number: Int) async {
         do throws(StoreError) {
             // The page that begins with the last event of the file, where the stream still has it.
             var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
             // Behind a gap that is marked already, whatever the stream has is what follows it.
             let isMarked = trail?.epoch == epoch && trail?.endsWithGap == true
             let marker = isMarked ? nil : await marker(epoch, last, page)
+            guard trail?.isComparing(number) == true else { return }
             if isMarked { page = try await store.history(after: "0-0", limit: EventFeed.page) }
             if let marker {
                 audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
@@ -41,7 +43,7 @@ extension Coordinator {
             }
             // The first of the page is the last of the file, which may know no more than its id.
             if marker == nil, !isMarked, let last { page.events.removeAll { RedisStreamID($0.id) == last } }
-            while trail?.state == .comparing {
+            while trail?.isComparing(number) == true {
                 guard let next = page.last else {
                     audit { (trail) throws(LoopError) in
                         if try !trail.pastIsTaken() { trail.fallBehind() }
@@ -53,7 +55,7 @@ extension Coordinator {
             }
         } catch {
             log.debug("audit_comparison_failed", ["error": .text(error.message)])
-            audit { (trail) throws(LoopError) in trail.fallBehind() }
+            if trail?.isComparing(number) == true { audit { (trail) throws(LoopError) in trail.fallBehind() } }
         }
     }
 
@@ -62,13 +64,13 @@ extension Coordinator {
         _ epoch: String, _ last: RedisStreamID?, _ page: EventPage
     ) async -> AuditTrail.Marker? {
         guard let known = trail?.epoch else { return .begun }
-        guard known == epoch else { return .redisForgot }
+        let isKnown = known == epoch
         // Without an event the page begins where the stream does.
-        guard let last else { return nil }
-        if page.first.map({ RedisStreamID($0) }) == last { return nil }
-        // Does it reach back behind the file's end, and lacks only that?
+        guard let last else { return isKnown ? nil : .redisForgot }
+        if isKnown, page.first.map({ RedisStreamID($0) }) == last { return nil }
+        // Does it reach back behind the file's end, and lacks only that? Such a copy has a new epoch when it was noticed.
         let oldest = try? await store.history(after: "0-0", limit: 1)
-        guard let first = oldest?.first, RedisStreamID(first) < last else { return .missed }
+        guard let first = oldest?.first, RedisStreamID(first) < last else { return isKnown ? .missed : .redisForgot }
         return .wentBack
     }
 
