@@ -117,15 +117,15 @@ package struct Mutant: Sendable {
             "no-take-of-free", "an ask does not look for a free unit",
             edits: [
                 ScriptEdit(
-                    script: "Ask", find: "local unit = free_unit(selector, terms.affinity)", replace: "local unit = nil"
-                )
+                    script: "Ask", find: "local unit = most == 1 and free_unit(selector, terms.affinity)",
+                    replace: "local unit = nil")
             ]),
         Mutant(
             "no-match-on-release", "a unit that becomes free is not offered to who waits",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "local ticket, queue = first_waiter(unit)",
-                    replace: "local ticket, queue = nil, nil")
+                    script: nil, find: "local ticket, queue, score = first_waiter(unit, passed)",
+                    replace: "local ticket, queue, score = nil, nil, nil")
             ]),
         Mutant(
             "no-aging", "priority alone decides",
@@ -138,9 +138,12 @@ package struct Mutant: Sendable {
             "last-come-first", "the youngest request is served first",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')",
-                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')")
+                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')",
+                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')")
             ]),
+        Mutant(
+            "taken-in-part", "of several units of a lease its agent takes the first",
+            edits: [ScriptEdit(script: nil, find: "message[#message + 1] = also\n", replace: "\n")]),
         Mutant(
             "offers-stand", "an offer that is not confirmed does not lapse",
             edits: [
@@ -184,6 +187,34 @@ package struct Mutant: Sendable {
                     script: "Heartbeat", find: "return { 'succeeds-another', before, int(fence) }",
                     replace: "before = ''")
             ], model: ("restart", "TRUSTS_AN_OLDER_JOURNAL")),
+        Mutant(
+            "offered-unsettled", "a record that was lost offers units before all have spoken",
+            edits: [ScriptEdit(script: nil, find: "is_settled = saved[4] == '1'", replace: "is_settled = true")],
+            model: ("settle", "OFFERS_AT_ONCE")),
+        Mutant(
+            "never-settled", "a record that was lost takes asks for free units no more",
+            edits: [
+                ScriptEdit(script: "Beat", find: "call('HSET', KEYS[1], 'settled', '1')", replace: "local _ = nil")
+            ]),
+        Mutant(
+            "not-kept-apart", "what becomes free in a record that was lost is not matched later",
+            edits: [
+                ScriptEdit(script: nil, find: "call('ZADD', P .. 'settling', 0, unit.id)", replace: "local _ = nil")
+            ]),
+        Mutant(
+            "free-in-a-copy", "what is free in an older copy is not matched with who is queued meanwhile",
+            edits: [
+                ScriptEdit(
+                    script: "Beat", find: "do call('ZADD', P .. 'settling', 0, id) end", replace: "do local _ = nil end"
+                )
+            ]),
+        Mutant(
+            "any-connection", "scripts that a coordinator sent on an earlier connection are taken",
+            edits: [
+                ScriptEdit(
+                    script: nil, find: "return (last_beat(coordinator) or 0) > tonumber(beat) end",
+                    replace: "return false end")
+            ], model: ("late", "ANSWERS_LATE")),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),
         Mutant("no-rest", "a host does not rest after a reboot", switches: [.blindReboot]),
         Mutant("any-boot", "deadlines of an earlier boot are taken for this one's", switches: [.anyBoot]),

@@ -11,6 +11,8 @@ struct Plan {
     var coordinators = 1
     var aging = Aging.standard
     var lockDelay = Limits.lockDelay
+    /// How long units are held back at first for a request that takes several.
+    let gathering = Duration.seconds(1)
     /// The longest lease of this pool.
     var longestTTL = Duration.seconds(30)
     var clients: [(sessions: [Session], gaps: [Duration])] = []
@@ -67,10 +69,6 @@ struct Plan {
             moment += numbers.duration(
                 numbers.chance(percent: 15) ? .seconds(20) ... .seconds(600) : .milliseconds(100) ... .seconds(7))
         }
-        // That another agent has spoken for a host is known to Redis alone: where that forgets it, nothing is promised.
-        if faults.contains(where: { $0.fault == .otherDirectory }) {
-            faults.removeAll { [.flush, .restore, .failover].contains($0.fault) }
-        }
     }
 
     private func session(_ id: Int, _ client: Int, _ numbers: inout RandomNumbers) -> Session {
@@ -113,6 +111,7 @@ struct Plan {
                 let most = hosts.flatMap(\.units).map(\.memoryMB).max() ?? 0
                 let least = min(most, numbers.element(of: [12000, 20000]))
                 return (try Selector(minimumMemoryMB: least), .memory(least))
+            case 3 where host.units.count > 1: return (try Selector(count: 2), .several(2))
             default: return (.anyGPU, .any)
             }
         } catch {

@@ -1,9 +1,11 @@
 -- Cancel: a coordinator gives up a ticket that is still its own, whatever has become of it (design §4.7).
 -- uses: Keys Clock Events Mail Match
 -- A grant that nobody waits for is given back by its own name: the ticket may have another lease, which was told.
--- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown, forgotten, 5 lease or ""
--- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"}
+-- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown, forgotten, 5 lease or "",
+-- 6 number of the coordinator's last heartbeat
+-- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"} | {"late"}
 local ticket, coordinator, token, why, named = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if is_late(coordinator, ARGV[6]) then return { 'late' } end
 local kind = why == 'timeout' and 'timeout' or 'cancelled'
 local names = { 'lease', 'coordinator', 'selector', 'holder', 'token' }
 local known = fields(names, call('HMGET', P .. 'ticket:' .. ticket, unpack(names)))
@@ -20,7 +22,7 @@ if not record then
     return { 'unknown' }
   end
   if known.coordinator ~= coordinator then return { 'not-yours' } end
-  dequeue(ticket, known.selector)
+  leave(ticket, known.selector)
   call('DEL', P .. 'ticket:' .. ticket)
   event(kind, 'ticket', ticket, 'holder', known.holder, 'why', why)
   save_clock()
@@ -32,8 +34,7 @@ if record.state == 'offered' then
   mark_ended(lease, record.token, 'withdrawn')
   withdraw(lease, record, 'withdrawn')
   event(kind, 'ticket', ticket, 'holder', record.holder, 'why', why)
-  local unit = unit_record(record.unit)
-  if unit and unit.lease == lease then settle(unit) end
+  settle_all(lease, record)
   word = 'cancelled'
 elseif record.token ~= token then
   return { 'not-yours' }
