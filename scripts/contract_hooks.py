@@ -46,6 +46,10 @@ def make_sound(body):
     if body.get("unit") is not None:
         for name in ("host", "kind"):
             body.pop(name, None)
+    if is_number(body.get("count")) and body["count"] != 1:
+        # Several units are of one host, and are not taken from others.
+        for name in ("unit", "preempt"):
+            body.pop(name, None)
     scopes = [name for name in ("host", "unit", "holder", "lease") if body.get(name) is not None]
     for name in scopes[1:]:
         del body[name]
