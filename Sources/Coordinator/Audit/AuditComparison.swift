@@ -29,27 +29,13 @@ extension Coordinator {
 
     private func compareAudit(_ epoch: String, from last: RedisStreamID?) async {
         do throws(StoreError) {
-            // The page that begins with the last event of the file, where the stream still has it.
-            var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
-            // Behind a gap that is marked already, whatever the stream has is what follows it.
-            let isMarked = trail?.epoch == epoch && trail?.endsWithGap == true
-            let marker = isMarked ? nil : await marker(epoch, last, page)
-            if isMarked { page = try await store.history(after: "0-0", limit: EventFeed.page) }
-            if let marker {
-                audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
-                page = try await store.history(after: "0-0", limit: EventFeed.page)
-            }
-            // The first of the page is the last of the file, which may know no more than its id.
-            if marker == nil, !isMarked, let last { page.events.removeAll { RedisStreamID($0.id) == last } }
-            while trail?.state == .comparing {
-                guard let next = page.last else {
-                    audit { (trail) throws(LoopError) in
-                        if try !trail.pastIsTaken() { trail.fallBehind() }
-                    }
-                    return
+            switch try await continuation(epoch, last) {
+            case .seamless(let page): try await takePast(from: page)
+            case .behindGap(let marker):
+                if let marker {
+                    audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
                 }
-                audit { (trail) throws(LoopError) in try trail.takePast(page.events) }
-                page = try await store.history(after: next, limit: EventFeed.page)
+                try await takePast(from: try await store.history(after: "0-0", limit: EventFeed.page))
             }
         } catch {
             log.debug("audit_comparison_failed", ["error": .text(error.message)])
@@ -57,19 +43,48 @@ extension Coordinator {
         }
     }
 
-    /// What has to be marked before the stream goes on in the file; nil where it follows without a gap.
-    private func marker(
-        _ epoch: String, _ last: RedisStreamID?, _ page: EventPage
-    ) async -> AuditTrail.Marker? {
-        guard let known = trail?.epoch else { return .begun }
-        guard known == epoch else { return .redisForgot }
-        // Without an event the page begins where the stream does.
-        guard let last else { return nil }
-        if page.first.map({ RedisStreamID($0) }) == last { return nil }
+    /// How the stream goes on from the file's end.
+    private enum Continuation {
+        /// Nothing is missing before this page.
+        case seamless(EventPage)
+        /// Whatever the stream has follows a gap; the marker is nil where that is marked already.
+        case behindGap(AuditTrail.Marker?)
+    }
+
+    private func continuation(
+        _ epoch: String, _ last: RedisStreamID?
+    ) async throws(StoreError) -> Continuation {
+        guard let known = trail?.epoch else { return .behindGap(.begun) }
+        guard known == epoch else { return .behindGap(.redisForgot) }
+        if trail?.endsWithGap == true { return .behindGap(nil) }
+        // The page that begins with the last event of the file, where the stream still has it. Without an event it begins
+        // where the stream does.
+        var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
+        guard let last else { return .seamless(page) }
+        if page.first.map({ RedisStreamID($0) }) == last {
+            // The file may know no more of it than its id.
+            page.events.removeAll { RedisStreamID($0.id) == last }
+            return .seamless(page)
+        }
         // Does it reach back behind the file's end, and lacks only that?
-        let oldest = try? await store.history(after: "0-0", limit: 1)
-        guard let first = oldest?.first, RedisStreamID(first) < last else { return .missed }
-        return .wentBack
+        let oldest = try await store.history(after: "0-0", limit: 1)
+        guard let first = oldest.first, RedisStreamID(first) < last else { return .behindGap(.missed) }
+        return .behindGap(.wentBack)
+    }
+
+    /// Takes this page and all behind it.
+    private func takePast(from first: EventPage) async throws(StoreError) {
+        var page = first
+        while trail?.state == .comparing {
+            guard let next = page.last else {
+                audit { (trail) throws(LoopError) in
+                    if try !trail.pastIsTaken() { trail.fallBehind() }
+                }
+                return
+            }
+            audit { (trail) throws(LoopError) in try trail.takePast(page.events) }
+            page = try await store.history(after: next, limit: EventFeed.page)
+        }
     }
 
     /// How the file stands to the stream; nil where none is kept.
