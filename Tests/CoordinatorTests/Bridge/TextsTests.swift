@@ -15,7 +15,9 @@ import Testing
             Texts.copyDegraded, Texts.verifyNeeds, Texts.unknownRequest("r1"), Texts.notFound("/x"),
             Texts.methodNotAllowed("POST"), Texts.badEventID, Texts.tooManySubscribers(2000), Texts.oneScope,
             Texts.otherPool("x", served: ["a", "b"]), Texts.poolsUnread, Texts.cordonNeeds, Texts.drainNeeds,
-            Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"),
+            Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"), Texts.unheard("n1/0"), Texts.noRedis,
+            Texts.poolUnread,
+            Texts.ownHostMissing("n1"),
         ]
         #expect(
             told == [
@@ -36,7 +38,7 @@ import Testing
                 "This token is not the lease's present one: it was replaced when the lease was answered again, or was never its token. Stop using the unit.",
                 "The agent of this lease's host did not answer in time. The time you were told last goes on; try again.",
                 "Redis cannot be reached at present. It is not known whether this was done; try again in a second.",
-                "This coordinator's copy of the pool is out of date, as Redis cannot be reached. Ask the agent of the unit's host.",
+                "This coordinator cannot tell: what it knows of the pool is out of date. Ask the agent of the unit's host, or try again.",
                 "Send {\"unit\": \"HOST/0\", \"fencing_token\": NUMBER} with the numbers of the lock's answer.",
                 "No request \"r1\" of this caller waits or holds a lease. It was answered, given up, or never asked.",
                 "There is nothing at /x. The calls are listed at /openapi.json.", "Use POST here.",
@@ -50,6 +52,9 @@ import Testing
                 "\"request_id\": \"r1\" belongs to a request of another id or for other units. Choose another.",
                 "This coordinator stood still and cannot tell how old this call is. Nothing was granted; ask again with the same request_id.",
                 "\"view\": got \"half\", want full or brief",
+                "The agent of \"n1/0\" has not been heard of since Redis lost sight of it, so nobody but that agent can tell. Ask it, or try again in a few seconds.",
+                "Redis cannot be reached.", "The pool has not been read from Redis yet.",
+                "The agent of n1 has not come to the pool yet: its GPUs are being looked for. Try again in a second.",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")
