@@ -189,7 +189,15 @@ const pool = {
 
 // The wire
 
+/** The pool that the address names; none is the coordinator's first. */
+const chosenPool = new URLSearchParams(location.search).get("pool") || "";
+
 const wire = {
+  /** A path that is read, of the chosen pool. */
+  of(path) {
+    return chosenPool ? `${path}?pool=${encodeURIComponent(chosenPool)}` : path;
+  },
+
   get headers() {
     const token = sessionStorage.getItem("leasehold:token");
     return token ? { Authorization: `Bearer ${token}` } : {};
@@ -198,7 +206,8 @@ const wire = {
   async call(method, path, body) {
     const headers = { ...this.headers, ...(body && { "Content-Type": "application/json" }) };
     const signal = AbortSignal.timeout(10 * SECOND);
-    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, cache: "no-store" });
+    const sent = body && JSON.stringify({ ...body, ...(chosenPool && { pool: chosenPool }) });
+    const response = await fetch(path, { method, headers, body: sent, signal, cache: "no-store" });
     const answer = await response.json().catch(() => ({}));
     if (response.status === 401) askForToken();
     if (!response.ok) throw new Error(answer.msg || answer.error || `${response.status} ${response.statusText}`);
@@ -208,7 +217,7 @@ const wire = {
   async refresh() {
     const began = performance.now();
     try {
-      const status = await this.call("GET", "/v1/gpu/status");
+      const status = await this.call("GET", this.of("/v1/gpu/status"));
       status.atPool = pool.now - (performance.now() - began);
       pool.take(status);
       this.cost = performance.now() - began;
@@ -224,7 +233,7 @@ const wire = {
   /** Follows the events until they break; the first time from an hour ago. */
   async follow(signal) {
     const after = pool.lastEvent || `${Date.now() - HOUR}-0`;
-    const response = await fetch("/v1/gpu/events", { headers: { ...this.headers, "Last-Event-ID": after }, signal, cache: "no-store" });
+    const response = await fetch(this.of("/v1/gpu/events"), { headers: { ...this.headers, "Last-Event-ID": after }, signal, cache: "no-store" });
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -313,7 +322,7 @@ function showTiles() {
   const units = [...pool.units.values()].filter((unit) => unit.kind !== "model-load");
   const held = units.filter((unit) => unit.state === "held" || unit.state === "ending");
   const free = units.filter((unit) => unit.state === "free");
-  say("pool", pool.status.pool === "default" ? "" : pool.status.pool || "");
+  showPools();
   say("tile-held", held.length.toLocaleString("en"));
   say("tile-units", `of ${units.length.toLocaleString("en")}`);
   say("tile-free", free.length.toLocaleString("en"));
@@ -333,6 +342,21 @@ function showTiles() {
   say("tile-grants", spans.filter((one) => one.from > oldest).length.toLocaleString("en"));
   const bad = spans.filter((one) => one.to > oldest && BAD_ENDS.includes(one.end)).length;
   say("tile-grants-note", bad ? `${bad} did not end well` : "none lost");
+}
+
+/** The pool's name where it has one of its own, and the choice where this coordinator serves several. */
+function showPools() {
+  const { pool: name = "", pools = [] } = pool.status;
+  const isChoice = pools.length > 1;
+  say("pool", isChoice || name === "default" ? "" : name);
+  find("pool-label").hidden = !isChoice;
+  const choice = find("pool-choice");
+  const face = pools.join();
+  if (!isChoice || choice.face === face) return;
+  choice.face = face;
+  // Its own pool comes first in each status: sorted, the list stays the same whichever is shown.
+  choice.replaceChildren(...[...pools].sort().map((one) => make("option", { value: one }, `Pool: ${one}`)));
+  choice.value = name;
 }
 
 function showStack(units, held) {
@@ -703,6 +727,11 @@ function sentence({ type, holder, unit, host, by, why, reason, selector, scope, 
     timeout: `${who} waited in vain`,
     cancelled: place ? `${who} was not there to take ${place}` : `${who} left the queue`,
     ending: `${place} is being taken from ${who}`,
+    preempting: `${who} is asked to give ${place} back`,
+    spared: `${who} may keep ${place}`,
+    "host-lost": `${place} has gone silent`,
+    "host-back": `${place} is heard again`,
+    "host-left": `${place} has been stopped`,
   }[type];
   const tail = [by && by !== "local" ? `by ${by}` : "", why || (type === "ending" ? reason : "")].filter(Boolean).join(": ");
   return { text: text || [who, place, scope && `${scope} ${name || ""}`].filter(Boolean).join(", "), tail };
@@ -878,6 +907,9 @@ setTheme(localStorage.getItem("leasehold:theme") || "");
 find("theme").addEventListener("change", ({ target }) => {
   localStorage.setItem("leasehold:theme", target.value);
   setTheme(target.value);
+});
+find("pool-choice").addEventListener("change", ({ target }) => {
+  location.search = new URLSearchParams({ pool: target.value });
 });
 wireDialogs();
 find("hosts").addEventListener("click", ({ target, detail }) => {
