@@ -101,12 +101,15 @@ package struct AgentOptions: Sendable {
     /// What `--help` says.
     package static var help: String {
         var text = """
-            Usage: leasehold-agent [init] [OPTION...]
+            Usage: leasehold-agent [init | join URL] [OPTION...]
 
             Speaks for the GPUs of this host: confirms and ends the leases on them. Run one on each machine.
 
             With init it only makes the state directory of a host that has never held a lease, and ends: for installers.
-            It changes nothing where there was a journal, or where the host booted less than --max-ttl ago.
+            It changes nothing where there was a journal, or, without --first-join, where the host booted less than --max-ttl ago.
+
+            With join it asks the coordinator at URL where the pool's Redis is and writes that into the service's settings:
+            see leasehold-agent join --help.
 
             """
         for option in table {

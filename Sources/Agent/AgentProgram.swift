@@ -14,6 +14,9 @@ package enum AgentProgram {
     /// - Parameter arguments: Without the program's name.
     package static func run(arguments: [String], environment: [String: String]) -> Exit {
         let options: AgentOptions
+        if arguments.first == "join" {
+            return JoinProgram.run(arguments: Array(arguments.dropFirst()), environment: environment)
+        }
         let isInit = arguments.first == "init"
         do throws(AgentOptions.Invalid) {
             options = try AgentOptions(arguments: Array(arguments.dropFirst(isInit ? 1 : 0)), environment: environment)
@@ -46,7 +49,7 @@ package enum AgentProgram {
         let directory = settings.stateDirectory
         do {
             let state = try JournalFile(directory: directory).makeFirst(
-                instance: InstanceID(SecureRandom.randomHex(bytes: 16)), uptime: uptime,
+                instance: InstanceID(SecureRandom.randomHex(bytes: 16)), uptime: settings.isFirstJoin ? nil : uptime,
                 longestTTL: settings.longestTTL, lockDelay: settings.lockDelay)
             Console.write("leasehold-agent: \(state.description(of: directory))\n")
             return .stopped

@@ -22,6 +22,19 @@ package struct CoordinatorOptions: Sendable {
             throw WrongValue(want: error.message)
         }
     }
+    static let agentRedis = Option<RedisEndpoint>(
+        "agent-redis", .one("URL"), allowed: RedisEndpoint.forms,
+        standard: .described("--redis, where other machines can reach that"),
+        help:
+            "The same Redis as agents reach it, with the user that they log in as: what \"leasehold-agent join\" is told.",
+        secrecy: .secret
+    ) { (text) throws(WrongValue) in
+        do throws(RedisError) {
+            return try RedisEndpoint(parsing: text)
+        } catch {
+            throw WrongValue(want: error.message)
+        }
+    }
     static let pool = Option<PoolID>(
         "pool", .many("NAME"), allowed: "1 to \(Limits.nameLength) of A-Z a-z 0-9 . _ -", standard: .text("default"),
         help: "The pool that is served; where there are several, the first is that of calls which name none."
@@ -130,7 +143,9 @@ package struct CoordinatorOptions: Sendable {
     package static let table = OptionTable(
         program: "leasehold-coordinator",
         summary: "Serves the HTTP interface of a pool: any number of coordinators may serve one pool.",
-        options: [redis.entry, pool.entry] + shared + [logLevel.entry, logFormat.entry, config.entry],
+        options: [redis.entry, agentRedis.entry, pool.entry] + shared + [
+            logLevel.entry, logFormat.entry, config.entry,
+        ],
         examples: [
             "leasehold-coordinator --redis redis://10.0.0.5:6379": "Serves the pool of that Redis on localhost:8080.",
             "leasehold-coordinator --scope host=node1": "Browsers of node1 get the GPUs of node1.",
@@ -142,6 +157,7 @@ package struct CoordinatorOptions: Sendable {
         _ given: GivenSettings, environment: [String: String], version: String
     ) throws(SettingsError) {
         settings = CoordinatorSettings(redis: try given.value(Self.redis), version: version)
+        settings.agentRedis = try given.optional(Self.agentRedis)
         let pools = try given.list(Self.pool)
         for (index, pool) in pools.enumerated() where pools[..<index].contains(pool) {
             throw given.refuse(Self.pool, want: "each pool once")

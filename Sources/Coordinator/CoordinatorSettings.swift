@@ -13,6 +13,8 @@ package struct CoordinatorSettings: Sendable {
     }
 
     package var redis: RedisEndpoint
+    /// What joining agents are told in place of `redis`, as they reach the same Redis; nil where `redis` serves them too.
+    package var agentRedis: RedisEndpoint?
     /// The pool of calls that name none.
     package var pool = PoolID.standard
     /// Further pools that are served; none of them is `pool`.

@@ -65,14 +65,20 @@ package enum Files {
     }
 
     /// Replaces a file at one instant: who reads sees the old content or the new, never a part.
+    ///
+    /// - Parameter group: Whose group it is to be, with all of `mode`'s bits; nil leaves that to the system.
     package static func replace(
-        _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, durability: Durability = .process
+        _ path: String, with bytes: [UInt8], mode: UInt32 = 0o600, group: UInt32? = nil,
+        durability: Durability = .process
     ) throws(LoopError) {
         let temporary = "\(path).new"
         let descriptor = shim_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw LoopError.last("open \(temporary)") }
         do throws(LoopError) {
             defer { close(descriptor) }
+            if let group, fchown(descriptor, uid_t.max, group) != 0 || fchmod(descriptor, mode) != 0 {
+                throw LoopError.last("chown \(temporary)")
+            }
             try write(bytes, to: descriptor, path: temporary)
             if durability == .power, fsync(descriptor) != 0 { throw LoopError.last("fsync \(temporary)") }
         } catch {
@@ -162,12 +168,12 @@ package enum Files {
     /// Whether this process may read and write what is at this path.
     package static func isReadableAndWritable(_ path: String) -> Bool { access(path, R_OK | W_OK) == 0 }
 
-    /// The permission bits of what is at this path, such as `0o600`, and the group it belongs to; nil where there is
-    /// nothing.
-    package static func permissions(_ path: String) -> (mode: UInt32, group: UInt32)? {
+    /// The permission bits of what is at this path, such as `0o600`, and the user and group it belongs to; nil where
+    /// there is nothing.
+    package static func permissions(_ path: String) -> (mode: UInt32, owner: UInt32, group: UInt32)? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
-        return (status.st_mode & 0o7777, status.st_gid)
+        return (status.st_mode & 0o7777, status.st_uid, status.st_gid)
     }
 
     /// The part before the last slash; `.` for a bare name, `/` for the root.

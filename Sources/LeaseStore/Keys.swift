@@ -12,6 +12,8 @@ struct Keys {
     /// another, neither has all keys, and a script would find half of a record there. A server that is asked for a key
     /// that it does not have refuses the script then (ASK, TRYAGAIN) before it begins.
     var absent: String { prefix + "absent" }
+    /// The hash in which each coordinator has the number of its last heartbeat.
+    var beats: String { prefix + "beats" }
     var events: String { prefix + "events" }
     /// What is told to all agents of the pool.
     var allAgents: String { prefix + "to:agents" }

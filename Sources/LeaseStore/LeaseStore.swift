@@ -38,6 +38,9 @@ package struct LeaseStore: Sendable {
     /// The key by which a client of a cluster finds the pool's master.
     package static func slotKey(of pool: PoolID) -> String { Keys(pool).absent }
 
+    /// The hash in which each coordinator that uses this Redis has the number of its last heartbeat.
+    package static func beatsKey(of pool: PoolID) -> String { Keys(pool).beats }
+
     /// The key of the pool's event stream.
     package var eventStream: String { keys.events }
 

@@ -110,9 +110,47 @@ package struct RedisEndpoint: Equatable, Sendable, CustomStringConvertible, Cust
         }
     }
 
+    /// The address with user and password, as `init(parsing:)` takes it: for files and answers that only those may read
+    /// who may log in.
+    package var revealed: String {
+        let who = password.map { "\(Self.encoded(user ?? "")):\(Self.encoded($0))@" } ?? ""
+        switch target {
+        case .server(.unix(let path)): return "unix://\(who)\(Self.encoded(path, besides: "/"))?db=\(database)"
+        case .server(let address): return "redis://\(who)\(Self.encoded([address]))/\(database)"
+        case .sentinels(let sentinels):
+            var query: [String] = []
+            if let user = sentinels.user { query.append("sentinel-user=\(Self.encoded(user))") }
+            if let password = sentinels.password { query.append("sentinel-password=\(Self.encoded(password))") }
+            return "sentinel://\(who)\(Self.encoded(sentinels.nodes))/\(Self.encoded(sentinels.master))/\(database)"
+                + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+        case .cluster(let seeds): return "redis+cluster://\(who)\(Self.encoded(seeds))"
+        }
+    }
+
     package var customMirror: Mirror { Mirror(self, children: ["endpoint": description]) }
 
     private static func list(_ nodes: [Address]) -> String { nodes.map(\.description).joined(separator: ",") }
+
+    private static func encoded(_ nodes: [Address]) -> String {
+        nodes.map { node in
+            guard case .tcp(let host, let port) = node else { return node.description }
+            return host.contains(":") ? "[\(encoded(host, besides: ":"))]:\(port)" : "\(encoded(host)):\(port)"
+        }.joined(separator: ",")
+    }
+
+    /// Everything percent-encoded but what means itself everywhere (RFC 3986 §2.3), and `besides`.
+    private static func encoded(_ text: String, besides others: String = "") -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: bytes.append(byte)
+            case _ where "-._~".utf8.contains(byte) || others.utf8.contains(byte): bytes.append(byte)
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 
     // MARK: Parsing
 

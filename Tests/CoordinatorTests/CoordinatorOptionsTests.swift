@@ -1,5 +1,6 @@
 import HTTP
 import LeaseModel
+import RedisClient
 import Settings
 import Testing
 
@@ -87,6 +88,16 @@ import Testing
         #expect(refusal("--listen", "nowhere").contains("HOST:PORT"))
         #expect(refusal("--nonsense") != "taken" && refusal("extra") != "taken")
         #expect(!refusal("--redis", "http://user:hunter2@x").contains("hunter2"))
+    }
+
+    @Test func `agents may be told another address than the coordinator's own`() throws {
+        #expect(try options().settings.agentRedis == nil)
+        let settings = try options("--agent-redis", "redis://agent:x@10.0.0.5").settings
+        #expect(
+            settings.agentRedis
+                == RedisEndpoint(address: .tcp(host: "10.0.0.5", port: 6379), user: "agent", password: "x"))
+        #expect(settings.redis.description == "redis://127.0.0.1:6379/0")
+        #expect(!refusal("--agent-redis", "http://user:hunter2@x").contains("hunter2"))
     }
 
     @Test func `certificates of clients need a certificate of one's own and a file that says whom they mean`() throws {

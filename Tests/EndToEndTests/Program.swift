@@ -20,7 +20,8 @@ final class Program: Sendable {
 
     /// Starts a program that was built beside the tests, or one of the system by its path. It dies with them.
     static func start(
-        _ name: String, _ arguments: [String], log: String, directory: String? = nil, on loop: EventLoop
+        _ name: String, _ arguments: [String], log: String, directory: String? = nil,
+        environment: [String: String] = [:], on loop: EventLoop
     ) async throws -> Program {
         let path = name.hasPrefix("/") ? name : Files.directory(of: Environment.executablePath ?? "") + "/" + name
         guard Files.isExecutable(path) else {
@@ -31,7 +32,7 @@ final class Program: Sendable {
             command.output = .file(log)
             command.errorOutput = .file(log)
             command.directory = directory
-            command.environment = ["PATH": Environment.get("PATH") ?? "/usr/bin:/bin"]
+            command.environment = environment.merging(["PATH": Environment.get("PATH") ?? "/usr/bin:/bin"]) { $1 }
             command.diesWithParent = .kill
             return try ChildProcess.start(command, on: loop)
         }
@@ -69,13 +70,13 @@ final class Program: Sendable {
     func finish() async -> ChildExit { await child.finish().exit }
 
     /// The first address that it says it listens at.
-    func address() async throws -> (host: String, port: Int) {
+    func address(scheme: String = "http") async throws -> (host: String, port: Int) {
         try await eventually("\(name) says where it listens", within: .seconds(30)) {
             guard try await self.isRunning else {
                 throw Missing(description: "\(self.name) ended with: \(self.said)")
             }
             let said = self.said
-            guard let range = said.firstRange(of: "http://127.0.0.1:") else { return nil }
+            guard let range = said.firstRange(of: "\(scheme)://127.0.0.1:") else { return nil }
             let rest = said[range.upperBound...]
             let digits = rest.prefix { $0.isNumber }
             // The line may not be written to its end yet.

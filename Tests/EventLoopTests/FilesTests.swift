@@ -22,6 +22,12 @@ import Testing
             #expect(Files.isReadableAndWritable(path))
             #expect(Files.permissions("\(directory)/none") == nil)
             #expect(!Files.isReadableAndWritable("\(directory)/none"))
+            // A group's rights stand also where the process takes them from its new files.
+            let group = try #require(Files.permissions(path)?.group)
+            try Files.replace(path, with: [], mode: 0o666, group: group)
+            #expect(
+                Files.permissions(path).map { "\($0)" }
+                    == "(mode: \(0o666), owner: \(Environment.userID), group: \(group))")
         }
     }
 

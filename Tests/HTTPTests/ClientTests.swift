@@ -222,4 +222,15 @@ import Testing
     func `what is no address of a server`(_ text: String) {
         #expect(throws: HTTPError.self) { try HTTPEndpoint(parsing: text) }
     }
+
+    @Test(arguments: [
+        ("https://pool:8080", true), ("unix:///run/l.sock", true), ("http://localhost", true),
+        ("http://a.localhost:1", true), ("http://127.0.0.1:80", true), ("http://127.8.9.1", true),
+        ("http://[::1]:8", true),
+        ("http://pool", false), ("http://10.0.0.5", false), ("http://127.0.0.1.example.com", false),
+        ("http://localhost.example.com", false), ("http://[fe80::1]", false), ("http://1270.0.0.1", false),
+    ])
+    func `what is said at an address is known to be secret or not`(text: String, isConfidential: Bool) throws {
+        #expect(try HTTPEndpoint(parsing: text).isConfidential == isConfidential)
+    }
 }

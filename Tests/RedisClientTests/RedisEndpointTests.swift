@@ -28,6 +28,29 @@ import Testing
         #expect(try RedisEndpoint(parsing: text) == endpoint)
     }
 
+    @Test func `an address that is written out is understood as the same`() throws {
+        let odd = ["a", "p@ss:w/rd", "100%", "ü", "?db=1&x#y", "[]", "a,b", "-._~", "", "\u{1}\n"]
+        for user in odd {
+            for password in odd {
+                let name = user.isEmpty ? nil : user
+                let written = [
+                    Self.tcp("h", 1, user: name, password: password, database: 7), Self.tcp("fe80::1%eth0"),
+                    Self.unix("/run/r s/ü?", user: name, password: password, database: 3),
+                    Self.sentinels(
+                        ["a": 1, "::1": 2], "my/master?", user: name, password: password, database: 2,
+                        at: (user, password)),
+                    Self.cluster(["a": 1, "b": 6379], password: password),
+                ]
+                for endpoint in written {
+                    #expect(try RedisEndpoint(parsing: endpoint.revealed) == endpoint, "\(endpoint.revealed)")
+                    // One line of a file, without quotes.
+                    #expect(
+                        endpoint.revealed.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x5C && $0 != 0x22 })
+                }
+            }
+        }
+    }
+
     @Test(arguments: [
         ("sentinel://a/m", sentinels(["a": 26379], "m")),
         ("sentinel://a:1,b:2,[::1]:3,a:1/my%2Fmaster", sentinels(["a": 1, "b": 2, "::1": 3], "my/master")),

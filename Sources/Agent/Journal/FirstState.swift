@@ -26,12 +26,14 @@ extension JournalFile {
     /// Unlike `--first-join` this is for installers, which cannot know what the machine did before: leases of an
     /// earlier boot are given the time to end. The journal is of this boot, so that a reboot before the agent's first
     /// start counts as one (design §6).
+    ///
+    /// - Parameter uptime: Since the host booted; nil where somebody who knows has said that no lease was ever held here.
     func makeFirst(
-        instance: InstanceID, uptime: Duration, longestTTL: Duration, lockDelay: Duration
+        instance: InstanceID, uptime: Duration?, longestTTL: Duration, lockDelay: Duration
     ) throws(LoopError) -> FirstState {
         guard past(isFirstJoin: true, wallClock: .zero) == .firstJoin else { return .known }
         let rest = longestTTL + lockDelay
-        guard uptime > rest else { return .bootedLately(rest: rest) }
+        guard uptime.map({ $0 > rest }) ?? true else { return .bootedLately(rest: rest) }
         try write(AgentMemory(instance: instance, units: [], longestTTL: .zero))
         return .made
     }

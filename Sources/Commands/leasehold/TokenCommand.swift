@@ -38,7 +38,9 @@ struct TokenCommand {
         places: .flag)
     private static let roles = Option<Role>(
         "role", .many("ROLE"), allowed: Role.words,
-        help: "viewer looks; client also locks; operator also resets and cordons; admin also force-releases all.",
+        help:
+            "viewer looks; client also locks; operator also resets and cordons; admin also force-releases all. "
+            + "agent lets new hosts join, and nothing else.",
         places: .flag
     ) { (text) throws(WrongValue) in
         guard let role = Role(rawValue: text) else { throw WrongValue() }
@@ -79,6 +81,7 @@ struct TokenCommand {
             "leasehold token create ci --role client --prefix ci-": "A token that locks under ids such as ci-17.",
             "leasehold token create alice --role admin --subject CN=alice,O=Acme":
                 "The holder of that certificate, without a token.",
+            "leasehold token create rollout --role agent": "A token for leasehold-agent join on new hosts.",
         ],
         notes: ["The name is what leases and events record. The token goes to standard output, all else to the other."])
     static let listTable = OptionTable(

@@ -36,6 +36,8 @@ struct AccessRequest: Sendable {
     var userName = ""
     /// Whether a proxy says that it speaks for somebody else.
     var isForwarded = false
+    /// Whether that proxy says that TLS ended there.
+    var isForwardedSecurely = false
 
     init(
         method: HTTPMethod, permission: Permission?, authorization: String? = nil, origin: String? = nil,
@@ -60,6 +62,7 @@ struct AccessRequest: Sendable {
             fetchSite: request.headers["Sec-Fetch-Site"], peer: Peer(request.peer), isSecure: request.isSecure,
             client: request.client)
         isForwarded = Self.forwarding.contains { request.headers[$0] != nil }
+        isForwardedSecurely = request.headers["X-Forwarded-Proto"] == "https"
         // Two of them could be read differently by a proxy in front.
         if authorization != nil, request.headers.values(of: "Authorization").count > 1 { authorization = "" }
     }

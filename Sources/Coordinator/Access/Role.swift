@@ -1,5 +1,5 @@
-/// What a token's owner is to the pool; each may do all that those before it may.
-package enum Role: String, CaseIterable, Comparable, Sendable {
+/// What a token's owner is to the pool; each up to `admin` may do all that those before it may.
+package enum Role: String, CaseIterable, Sendable {
     /// Looks at status, requests, events and metrics, and verifies fencing tokens.
     case viewer
     /// Locks, and unlocks and renews its own leases.
@@ -8,12 +8,13 @@ package enum Role: String, CaseIterable, Comparable, Sendable {
     case `operator`
     /// Refuses every waiter and frees every unit at once.
     case admin
-
-    package static func < (left: Role, right: Role) -> Bool { left.position < right.position }
+    /// Lets a new host's agent join, and stands beside the ladder of the others: none of them may do that, and it may do
+    /// nothing of theirs. What it is told lets its bearer write to Redis, so an administrator does not have it by the way.
+    case agent
 
     /// The roles' words in their order, as help and errors show them.
     package static var words: String {
-        allCases.dropLast().map(\.rawValue).joined(separator: ", ") + " or " + admin.rawValue
+        allCases.dropLast().map(\.rawValue).joined(separator: ", ") + " or " + agent.rawValue
     }
 
     fileprivate var position: UInt8 {
@@ -22,6 +23,7 @@ package enum Role: String, CaseIterable, Comparable, Sendable {
         case .client: 1
         case .operator: 2
         case .admin: 3
+        case .agent: 4
         }
     }
 }
@@ -38,9 +40,11 @@ package struct Roles: OptionSet, Hashable, Sendable {
     package static let client = Roles(rawValue: 2)
     package static let `operator` = Roles(rawValue: 4)
     package static let admin = Roles(rawValue: 8)
+    package static let agent = Roles(rawValue: 16)
+    private static let ladder = Roles(rawValue: 15)
 
     /// Every role: what everybody is where no token is configured.
-    package static let all: Roles = [.viewer, .client, .operator, .admin]
+    package static let all: Roles = [.viewer, .client, .operator, .admin, .agent]
 
     /// In their order.
     package var list: [Role] { Role.allCases.filter { contains(Roles($0)) } }
@@ -48,8 +52,14 @@ package struct Roles: OptionSet, Hashable, Sendable {
     /// As the token file writes it, `client,operator`.
     package var text: String { list.map(\.rawValue).joined(separator: ",") }
 
-    /// Whether one of these roles allows it: the permission's own, or one above.
-    func allow(_ permission: Permission) -> Bool { rawValue >> permission.leastRole.position != 0 }
+    /// Whether one of these roles allows it: the permission's own, or one above it on the ladder.
+    func allow(_ permission: Permission) -> Bool {
+        switch permission {
+        case .view, .lock, .operate, .administer:
+            intersection(.ladder).rawValue >> permission.leastRole.position != 0
+        case .join: contains(.agent)
+        }
+    }
 }
 
 /// What a call does, as far as a role has to allow it.
@@ -62,6 +72,8 @@ enum Permission: CaseIterable, Sendable {
     case operate
     /// Force-release-all.
     case administer
+    /// Join as an agent.
+    case join
 
     /// The lowest role that allows it.
     var leastRole: Role {
@@ -70,6 +82,7 @@ enum Permission: CaseIterable, Sendable {
         case .lock: .client
         case .operate: .operator
         case .administer: .admin
+        case .join: .agent
         }
     }
 }

@@ -72,6 +72,7 @@ extension Coordinator {
         case .cordon: try cordon(members(request), call)
         case .drain: try drain(members(request), call)
         case .events: try follow(request, call)
+        case .join: try join(request, members(request), call)
         case .health:
             let reply = Reply(200) { writer in
                 writer.member("status", "ok")

@@ -39,8 +39,8 @@ extension Coordinator {
             }
             let fencing = (try? members.integer("fencing_token", in: 1...Int64.max)).flatMap { $0 }
             return coordinator(of: unit, fencing.map { LeaseID(unit: unit, fencing: FencingToken($0)) })
-        case .lock, .reset, .forceRelease, .cordon, .drain, .requests, .status, .events, .health, .ready, .metrics,
-            .openAPI:
+        case .lock, .reset, .forceRelease, .cordon, .drain, .join, .requests, .status, .events, .health, .ready,
+            .metrics, .openAPI:
             return .one(self)
         }
     }

@@ -2,12 +2,12 @@ import HTTP
 
 /// The calls of the bridge: method and path to what is done. The one list; `openapi.json` is held against it.
 enum Route: String, CaseIterable, Sendable {
-    case lock, unlock, renew, requests, status, verify, reset, forceRelease, cordon, drain, events
+    case lock, unlock, renew, requests, status, verify, reset, forceRelease, cordon, drain, events, join
     case health, ready, metrics, openAPI
 
     var method: HTTPMethod {
         switch self {
-        case .lock, .unlock, .renew, .verify, .reset, .forceRelease, .cordon, .drain: .post
+        case .lock, .unlock, .renew, .verify, .reset, .forceRelease, .cordon, .drain, .join: .post
         case .requests, .status, .events, .health, .ready, .metrics, .openAPI: .get
         }
     }
@@ -26,6 +26,7 @@ enum Route: String, CaseIterable, Sendable {
         case .cordon: "/v1/gpu/cordon"
         case .drain: "/v1/gpu/drain"
         case .events: "/v1/gpu/events"
+        case .join: "/v1/agent/join"
         case .health: "/health"
         case .ready: "/ready"
         case .metrics: "/metrics"
@@ -40,6 +41,7 @@ enum Route: String, CaseIterable, Sendable {
         case .requests, .status, .verify, .events, .metrics: .view
         case .reset, .cordon, .drain: .operate
         case .forceRelease: .administer
+        case .join: .join
         case .health, .ready, .openAPI: nil
         }
     }

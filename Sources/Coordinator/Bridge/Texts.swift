@@ -105,5 +105,15 @@ enum Texts {
     }
     static let oneScope = "Send at most one of \"host\", \"unit\", \"holder\" and \"lease\"; none means all."
     static let drainNeeds = "\"host\" is missing. Send {\"host\": NAME}, and how long holders have in \"deadline\"."
+    static let joinInClear =
+        "What a joining agent is told lets it write to Redis, and this call came through the network without TLS. Call by "
+        + "https, or on the coordinator's own machine; and revoke the token that was sent, since others may have read it."
+    static let joinByPage = "A page has no host that could join. Call from leasehold-agent join."
+    static let joinWithoutTokens =
+        "The Redis of this pool has a password, and without tokens every process of this machine could ask for it. Make "
+        + "one with \"leasehold token create NAME --role agent\" and name the file with --tokens."
+    static let noAgentRedis =
+        "This coordinator reaches its Redis on its own machine, where a joining agent cannot. Who runs it can name the "
+        + "address for agents with --agent-redis (LEASEHOLD_AGENT_REDIS)."
     static let cordonNeeds = "Send {\"host\": NAME, \"on\": true} to cordon a host, false to uncordon it."
 }

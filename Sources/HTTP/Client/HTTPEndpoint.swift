@@ -64,5 +64,18 @@ package enum HTTPEndpoint: Hashable, Sendable, CustomStringConvertible {
         return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
     }
 
+    /// Whether nobody on the way can read what is said there: TLS, or no way at all.
+    package var isConfidential: Bool {
+        switch self {
+        case .unix, .tcp(_, _, isSecure: true): return true
+        case .tcp(let host, let port, isSecure: false):
+            let name = host.lowercased()
+            if name == "localhost" || name.hasSuffix(".localhost") { return true }
+            guard let numeric = SocketAddress(numeric: host, port: port) else { return false }
+            let text = numeric.withPointer { address, _ in SocketAddress.text(address) }
+            return text.hasPrefix("127.") || text.hasPrefix("[::1]:")
+        }
+    }
+
     var isSecure: Bool { if case .tcp(_, _, isSecure: true) = self { true } else { false } }
 }

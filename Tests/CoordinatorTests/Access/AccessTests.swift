@@ -9,7 +9,7 @@ import Testing
     /// docs/http.md, Roles.
     static let table: [(permission: Permission, allowed: Set<Role>)] = [
         (.view, [.viewer, .client, .operator, .admin]), (.lock, [.client, .operator, .admin]),
-        (.operate, [.operator, .admin]), (.administer, [.admin]),
+        (.operate, [.operator, .admin]), (.administer, [.admin]), (.join, [.agent]),
     ]
 
     @Test func `each role may do what the table says and nothing else`() {
@@ -60,7 +60,9 @@ import Testing
     @Test func `several roles allow what each of them allows`() throws {
         let entry = TokenEntry(name: "both", roles: [.viewer, .operator], digest: TokenDigest(of: "t"))
         let access = Access(tokens: TokenList([entry]))
-        for (permission, status) in [(Permission.view, 200), (.lock, 200), (.operate, 200), (.administer, 403)] {
+        for (permission, status) in [
+            (Permission.view, 200), (.lock, 200), (.operate, 200), (.administer, 403), (.join, 403),
+        ] {
             let request = AccessRequest(method: .post, permission: permission, authorization: "Bearer t")
             #expect(access.judge(request).status == status)
         }
@@ -122,6 +124,11 @@ import Testing
         let access = Access(tokens: tokens)
         for permission in Permission.allCases {
             let request = AccessRequest(method: .post, permission: permission, authorization: "Bearer my-secret")
+            // Who had it before could not join agents by it either.
+            guard permission != .join else {
+                #expect(access.judge(request).status == 403)
+                continue
+            }
             #expect(access.judge(request).caller == Access.Caller(name: "bridge", roles: [.client, .operator, .admin]))
         }
         for text in [nil, ""] { #expect(try TokenList.configured(file: nil, bridgeToken: text)?.count == nil) }

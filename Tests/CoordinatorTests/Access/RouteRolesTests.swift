@@ -4,7 +4,7 @@ import Testing
 
 /// Every call by everybody: what opens, and what does not.
 @Suite struct RouteRolesTests {
-    private static let everybody = Set(Role.allCases)
+    private static let everybody: Set<Role> = [.viewer, .client, .operator, .admin]
     private static let clients: Set<Role> = [.client, .operator, .admin]
     private static let operators: Set<Role> = [.operator, .admin]
 
@@ -12,7 +12,7 @@ import Testing
     private static let table: [Route: Set<Role>] = [
         .lock: clients, .unlock: clients, .renew: clients,
         .requests: everybody, .status: everybody, .verify: everybody, .events: everybody, .metrics: everybody,
-        .reset: operators, .cordon: operators, .drain: operators, .forceRelease: [.admin],
+        .reset: operators, .cordon: operators, .drain: operators, .forceRelease: [.admin], .join: [.agent],
     ]
     /// Without a token.
     private static let open: Set<Route> = [.health, .ready, .openAPI]

@@ -29,7 +29,7 @@ import Testing
     @Test(arguments: [
         ("alice", "sha256="), ("alice roles=viewer", "sha256="), ("alice sha256=HASH", "\"roles\" is missing"),
         ("alice roles= sha256=HASH", "\"roles\""),
-        ("alice roles=boss sha256=HASH", "viewer, client, operator or admin"),
+        ("alice roles=boss sha256=HASH", "viewer, client, operator, admin or agent"),
         ("alice roles=viewer, sha256=HASH", "\"roles\""), ("alice roles=Viewer sha256=HASH", "\"roles\""),
         ("alice roles=viewer roles=admin sha256=HASH", "\"roles\" comes twice"),
         ("alice roles=viewer sha256=HASHa", "64 lower-case"), ("alice roles=viewer sha256=", "64 lower-case"),

@@ -18,6 +18,7 @@ import Testing
             Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"), Texts.unheard("n1/0"), Texts.noRedis,
             Texts.poolUnread,
             Texts.ownHostMissing("n1"),
+            Texts.joinInClear, Texts.joinByPage, Texts.joinWithoutTokens, Texts.noAgentRedis,
         ]
         #expect(
             told == [
@@ -55,6 +56,10 @@ import Testing
                 "The agent of \"n1/0\" has not been heard of since Redis lost sight of it, so nobody but that agent can tell. Ask it, or try again in a few seconds.",
                 "Redis cannot be reached.", "The pool has not been read from Redis yet.",
                 "The agent of n1 has not come to the pool yet: its GPUs are being looked for. Try again in a second.",
+                "What a joining agent is told lets it write to Redis, and this call came through the network without TLS. Call by https, or on the coordinator's own machine; and revoke the token that was sent, since others may have read it.",
+                "A page has no host that could join. Call from leasehold-agent join.",
+                "The Redis of this pool has a password, and without tokens every process of this machine could ask for it. Make one with \"leasehold token create NAME --role agent\" and name the file with --tokens.",
+                "This coordinator reaches its Redis on its own machine, where a joining agent cannot. Who runs it can name the address for agents with --agent-redis (LEASEHOLD_AGENT_REDIS).",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")
