@@ -48,6 +48,16 @@ package struct MetricRegistry {
         change(gauge.metric, labels) { $0.value = Double(value) }
     }
 
+    /// Sets a gauge of one label anew: what is not named any more is shown no more. Beyond the metric's limit nothing is.
+    package mutating func replace(_ gauge: Gauge, with values: [(label: String, value: Double)]) {
+        precondition(gauge.metric.labels.count == 1, "as many label values as the catalogue has labels")
+        guard let position = positions[gauge.metric.name] else { return }
+        families[position].series = [:]
+        for (label, value) in values.prefix(gauge.metric.seriesLimit) {
+            families[position].series[[label]] = Series(value: value)
+        }
+    }
+
     /// 1 for true.
     package mutating func set(_ gauge: Gauge, _ labels: String..., to value: Bool) {
         change(gauge.metric, labels) { $0.value = value ? 1 : 0 }
@@ -83,7 +93,7 @@ package struct MetricRegistry {
         precondition(labels.count == metric.labels.count, "as many label values as the catalogue has labels")
         guard let position = positions[metric.name] else { return }  // the other program's
         var labels = labels
-        if families[position].series[labels] == nil, families[position].series.count >= Metric.seriesLimit {
+        if families[position].series[labels] == nil, families[position].series.count >= metric.seriesLimit {
             labels = labels.map { _ in "other" }
         }
         let fresh = families[position].fresh()
