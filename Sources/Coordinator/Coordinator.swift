@@ -220,14 +220,11 @@ package actor Coordinator {
         log.info("coordinator_stopped")
     }
 
-    /// Whether Redis is connected and the copy of each pool current.
-    package var isReady: Bool {
-        stage == .running && isUp && pool.isRead && pool.isFollowed
-            && others.allSatisfy { $0.assumeIsolated { $0.isReady } }
-    }
+    /// Whether Redis is connected, the copy of each pool current, and its own host in it where it has one.
+    package var isReady: Bool { stage == .running && unreadyReasons(ofAllPools: true).isEmpty }
 
     /// Whether the copy of the pool has a host, and shows it as present.
-    package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
+    func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
 
     var isUp: Bool { isClientUp && isInboxUp }
 

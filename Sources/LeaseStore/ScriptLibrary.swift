@@ -24,13 +24,14 @@ package enum ScriptLibrary {
     package static let snapshot = script("Snapshot", PackageResources.Snapshot_lua)
     package static let spare = script("Spare", PackageResources.Spare_lua)
     package static let tickets = script("Tickets", PackageResources.Tickets_lua)
+    package static let verify = script("Verify", PackageResources.Verify_lua)
 
     /// Those that agents call.
     static let agents = [confirm, depart, end, heartbeat, insist, reject, renewed]
     /// Those that coordinators call.
     static let coordinators = [
         answerAgain, ask, beat, cancel, cordon, drain, history, leave, preempt, release, renew, revoke, snapshot, spare,
-        tickets,
+        tickets, verify,
     ]
     /// Every script.
     package static let all = agents + coordinators

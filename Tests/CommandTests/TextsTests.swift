@@ -56,7 +56,7 @@ import Testing
                 ]
             ),
             ("oddAnswer", [Texts.oddAnswer(place)]), ("gaveUp", [Texts.gaveUp]), ("notHeld", [Texts.notHeld]),
-            ("timedOut", [Texts.timedOut(.seconds(120))]), ("granted", granted),
+            ("timedOut", [Texts.timedOut(.seconds(120), nil), Texts.timedOut(.zero, nil)]), ("granted", granted),
             ("renewed", [Texts.renewed("n/0#1", left: 118.6)]),
             ("renewalFailing", [Texts.renewalFailing("n/0#1", "No answer.", left: .seconds(9))]),
             ("renewalsFailed", [Texts.renewalsFailed("n/0#1")]), ("lost", [Texts.lost("n/0#1", "Revoked by ops.")]),
@@ -111,6 +111,7 @@ import Testing
             ("checked", [Texts.checked(9, failed: 0), Texts.checked(9, failed: 2)]),
             ("noMessage", [Texts.noMessage]), ("noGPUs", [Texts.noGPUs]), ("noTokens", [Texts.noTokens]),
             ("busy", [Texts.busy]), ("wrongTime", [Texts.wrongTime]), ("staleAccepted", [Texts.staleAccepted]),
+            ("currentRefused", [Texts.currentRefused]),
             ("foreignUnlocked", [Texts.foreignUnlocked]),
             ("wrongStatus", [Texts.wrongStatus("GET /health", 500, want: 200)]),
             ("wrongMember", [Texts.wrongMember("locked", want: "true or false")]),

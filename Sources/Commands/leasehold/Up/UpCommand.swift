@@ -185,6 +185,7 @@ private actor Up {
     private func startCoordinator(_ redis: RedisEndpoint) async throws {
         var settings = options.coordinator
         settings.redis = redis
+        settings.ownHost = options.host
         let coordinator = Coordinator(settings: settings, loop: loop, log: log) { [weak self] error in
             self?.assumeIsolated { $0.end(because: error.description) }
         }
@@ -217,11 +218,7 @@ private actor Up {
         let end = loop.now + Self.startDeadline
         while loop.now < end, !isEnding {
             // Status shows the GPUs a moment after the agent has told of them.
-            if await agent?.isRegistered == true, await coordinator?.isReady == true,
-                await coordinator?.shows(options.host) == true
-            {
-                return
-            }
+            if await agent?.isRegistered == true, await coordinator?.isReady == true { return }
             await loop.sleep(for: .milliseconds(5))
         }
     }
