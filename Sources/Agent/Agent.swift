@@ -23,6 +23,7 @@ package actor Agent {
     private let subscription: RedisSubscription
     private let outbox: Outbox
     private let voice: Voice
+    private let meter: AgentMeter
     private let onEnd: @Sendable (AgentError) -> Void
     private var stage = Stage.idle
     private var journal: JournalFile?
@@ -64,8 +65,18 @@ package actor Agent {
         subscription = RedisSubscription(
             loop: loop, endpoint: redis, name: "leasehold-agent-inbox", log: log, settings: settings.redisSettings)
         let client = client
+        let meter = AgentMeter(loop: loop, version: settings.version)
+        self.meter = meter
         let outbox = Outbox(loop: loop) { script, keys, arguments, reply in
-            client.evaluate(script, keys: keys, arguments: arguments, reply: reply)
+            let sent = loop.now
+            client.evaluate(script, keys: keys, arguments: arguments) { outcome in
+                if case .success = outcome {
+                    meter.answered(after: loop.now - sent, isAnswer: true)
+                } else {
+                    meter.answered(after: .zero, isAnswer: false)
+                }
+                reply(outcome)
+            }
         }
         self.outbox = outbox
         voice = Voice(
@@ -87,7 +98,7 @@ package actor Agent {
             throw .tooManyLabels(settings.labels.count, limit: Limits.labels)
         }
         let journal = try JournalFile(directory: settings.stateDirectory)
-        let found = await source()
+        let found = await search()
         if found == nil {
             log.error("probe_failed", ["again_in_s": .integer(settings.probeInterval.components.seconds)])
         }
@@ -166,7 +177,8 @@ package actor Agent {
         let reply = await reply(to: request, through: door)
         guard let exchange = calls.removeValue(forKey: number) else { return }
         guard let lease = reply.follows, stage == .running else {
-            return exchange.respond(HTTPResponse(status: reply.status, json: reply.body))
+            return exchange.respond(
+                HTTPResponse(status: reply.status, headers: ["Content-Type": reply.type], body: reply.body))
         }
         followers[number] = (lease, exchange)
         exchange.startStream(
@@ -287,6 +299,9 @@ package actor Agent {
         log.info("agent_stopped")
     }
 
+    /// What `/metrics` shows.
+    var metricsText: String { meter.text(of: reports, isUp: isClientUp) }
+
     /// All units as they stand.
     package var reports: [UnitReport] { machine?.reports(at: now) ?? [] }
 
@@ -350,8 +365,17 @@ package actor Agent {
         loop.spawn { await self.probeAgain() }
     }
 
-    private func probeAgain() async {
+    private func search() async -> [UnitProperties]? {
         let found = await source()
+        meter.note { registry in
+            registry.count(Catalogue.probeRuns)
+            if found == nil { registry.count(Catalogue.probeFailures) }
+        }
+        return found
+    }
+
+    private func probeAgain() async {
+        let found = await search()
         guard stage == .running else { return }
         probeTimer?.arm(after: settings.probeInterval)
         guard let found else {
@@ -418,6 +442,7 @@ package actor Agent {
     /// One event after the other, also when performing one brings the next.
     private func feed(_ event: AgentMachine.Event) {
         guard stage == .running else { return }
+        meter.count(event)
         queue.append(event)
         guard !isFeeding else { return }
         isFeeding = true
@@ -508,14 +533,17 @@ package actor Agent {
         guard let journal, let machine else { return false }
         do throws(LoopError) {
             try journal.write(machine.memory)
+            meter.note { $0.count(Catalogue.journalWrites) }
             return true
         } catch {
+            meter.note { $0.count(Catalogue.journalFailures) }
             log.error("journal_failed", ["path": .text(journal.path), "error": .text(error.description)])
             return false
         }
     }
 
     private func heartbeat(_ session: Int64, isFirst: Bool, _ reports: [UnitReport]) {
+        if isFirst { meter.note { $0.count(Catalogue.agentSessions) } }
         let heartbeat = AgentHeartbeat(
             origin: voice.origin(session), ancestors: machine?.ancestors ?? [], isFirst: isFirst,
             address: settings.address,
@@ -527,6 +555,7 @@ package actor Agent {
     }
 
     private func say(_ word: AgentMachine.Word, _ session: Int64) {
+        meter.count(word)
         outbox.start { [voice] in
             let answer = await voice.say(word, session: session)
             await self.feed(answer)

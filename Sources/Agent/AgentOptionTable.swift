@@ -103,7 +103,7 @@ extension AgentOptions {
         },
         AgentOption(
             name: "verify-listen", value: .one("HOST:PORT"), standard: "none",
-            help: "Answer POST /v1/gpu/verify here, from this agent's own table, also without Redis."
+            help: "Answer POST /v1/gpu/verify here, from this agent's own table, also without Redis, and GET /metrics."
         ) { (options, text) throws(Invalid) in
             guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
                 (0...65535).contains(port), colon != text.startIndex

@@ -2,6 +2,7 @@ import EventLoop
 import HTTP
 import JSON
 import LeaseModel
+import Telemetry
 
 /// The agent's own HTTP: `verify` from its own table, also with Redis down, and on its unix socket, which only its own
 /// user may open, what runs under leases.
@@ -9,14 +10,22 @@ import LeaseModel
 /// - `POST /v1/gpu/verify` `{"unit", "fencing_token"}`: `{"status": "current" | "stale", …}`
 /// - `POST /v1/agent/processes` `{"token", "pid", "keeper", "adopt"}`, unix socket only: `{"status": "watched"}`, or, where
 ///   `text/event-stream` is accepted, a stream that stands for as long as the lease has something to run
-/// - `GET /health`
+/// - `GET /health`, `GET /metrics`
 extension Agent {
     /// What a call is answered with.
     struct Reply {
         var status: Int
+        var type = "application/json"
         var body: [UInt8]
         /// Whose stream is begun in place of the body.
         var follows: LeaseID?
+
+        /// A text of this type, 200.
+        init(type: String, text: String) {
+            status = 200
+            self.type = type
+            body = Array(text.utf8)
+        }
 
         init(_ status: Int, _ members: (inout JSONWriter) -> Void) {
             var writer = JSONWriter()
@@ -48,13 +57,15 @@ extension Agent {
                 writer.member("registered", isRegistered)
                 writer.member("units", reports.count)
             }
+        case (.get, "/metrics"): return Reply(type: MetricRegistry.contentType, text: metricsText)
         case (.post, "/v1/gpu/verify"): return verifyReply(request.body)
         case (.post, "/v1/agent/processes") where door == .unix: return await processReply(request)
-        case (_, "/health"), (_, "/v1/gpu/verify"):
-            return .refusal(405, "method_not_allowed", "Use GET for /health and POST for /v1/gpu/verify.")
+        case (_, "/health"), (_, "/metrics"), (_, "/v1/gpu/verify"):
+            return .refusal(
+                405, "method_not_allowed", "Use GET for /health and /metrics, and POST for /v1/gpu/verify.")
         default:
             return .refusal(
-                404, "not_found", "An agent answers /health and /v1/gpu/verify; ask a coordinator for more.")
+                404, "not_found", "An agent answers /health, /metrics and /v1/gpu/verify; ask a coordinator for more.")
         }
     }
 

@@ -20,10 +20,10 @@ import Testing
     }
 
     @Test(arguments: ["monitoring/alerts.yaml", "monitoring/dashboard.json"])
-    func `name only metrics that a coordinator shows`(_ path: String) throws {
+    func `name only metrics that the programs show`(_ path: String) throws {
         let named = metrics(in: try text(path))
         try #require(named.count > 5)
-        #expect(named.subtracting(Catalogue.coordinator.map(\.name)) == [])
+        #expect(named.subtracting(Catalogue.all.map(\.name)) == [])
     }
 
     @Test func `have a dashboard whose panels all ask something`() throws {

@@ -223,6 +223,44 @@ import Testing
         }
     }
 
+    @Test func `words about leases of hosts that there are not are bounded, and of those that there are stand`()
+        async throws
+    {
+        try await withPool { pool in
+            func marks(_ host: String) async throws -> Int64? {
+                guard
+                    case .integer(let count) = try await pool.redis.client.command([
+                        "EXISTS", .text("lh:{default}:ended:\(host)"),
+                    ])
+                else { return nil }
+                return count
+            }
+            func giveBack(_ lease: String) async throws {
+                let outcome = try await pool.store.release(try LeaseID(lease), token: TokenHash("made-up"), by: "")
+                #expect(outcome == (lease.hasPrefix("h1/") ? .notHeld : .marked), "\(lease)")
+            }
+            try await pool.heartbeat([pool.report("h1/0")])
+            try await giveBack("nowhere/0#5")
+            #expect(try await marks("nowhere") == 1)
+            // As many as there may be, all but one of now.
+            _ = try await pool.redis.client.command([
+                "EVAL",
+                "for i = 1, 10000 do redis.call('ZADD', KEYS[1], i == 1 and 5 or ARGV[1], 'x' .. i .. '/0#1') end", "1",
+                "lh:{default}:strangers", "9000000000000",
+            ])
+            try await giveBack("elsewhere/0#5")
+            #expect(try await marks("elsewhere") == 0)
+            try await giveBack("h1/0#5")
+            #expect(try await marks("h1") == 1)
+            // One is 15 minutes old; with it the first of these leaves, so that there is room again.
+            _ = try await pool.redis.client.command(["ZREM", "lh:{default}:strangers", "x2/0#1"])
+            try await giveBack("elsewhere/0#6")
+            #expect(try await marks("elsewhere") == 1)
+            try await pool.heartbeat([pool.report("h1/0")])
+            #expect(try await marks("h1") == 0, "its agent has heard it")
+        }
+    }
+
     @Test func `a host id that is live is refused to another instance, but not to its successor`() async throws {
         try await withPool { pool in
             let other = try pool.origin("h1", "a2")

@@ -40,6 +40,23 @@ extension Coordinator {
             meter.note { $0.count(Catalogue.forceReleases, "force-release-all") }
         default: break
         }
+        countOfHost(event)
+    }
+
+    private static let hostWords = ["registered", "lost", "back", "rejected", "lapsed"]
+
+    private func countOfHost(_ event: PoolEvent) {
+        let word: String
+        switch event.kind {
+        case .registered: word = "registered"
+        case .hostLost: word = "lost"
+        case .hostBack: word = "back"
+        case .rejected: word = "rejected"
+        case .lapsed: word = "lapsed"
+        default: return
+        }
+        guard let host = event.fields["host"] ?? event.unit?.host.text else { return }
+        meter.note { $0.count(Catalogue.hostEvents, host, word) }
     }
 
     func count(_ outcome: LockOutcome, _ call: LockReplies.Call, began: BootInstant) {
@@ -68,7 +85,8 @@ extension Coordinator {
         let leases = Dictionary(grouping: mirror.leases.values, by: \.state)
         let units = Dictionary(grouping: mirror.units.values, by: \.properties.kind)
         let (isUp, isDegraded, calls, streams) = (isUp, degradedReason != nil, lockCalls.count, feed.count)
-        let hosts = mirror.hosts.values.count { $0.isPresent }
+        let gpus = Dictionary(grouping: units[.gpu] ?? [], by: \.state)
+        let hosts = mirror.hostOrder.compactMap { mirror.hosts[$0] }
         meter.note { registry in
             registry.set(Catalogue.redisUp, to: isUp)
             registry.set(Catalogue.degraded, to: isDegraded)
@@ -82,7 +100,16 @@ extension Coordinator {
             for kind in UnitKind.allCases {
                 registry.set(Catalogue.unitsInPool, kind.rawValue, to: units[kind]?.count ?? 0)
             }
-            registry.set(Catalogue.hostsPresent, to: hosts)
+            registry.set(Catalogue.hostsPresent, to: hosts.count { $0.isPresent })
+            registry.replace(
+                Catalogue.hostPresent, with: hosts.map { (label: $0.host.text, value: $0.isPresent ? 1 : 0) })
+            // So that the first of each is seen as a rise.
+            for host in hosts {
+                for word in Self.hostWords { registry.count(Catalogue.hostEvents, host.host.text, word, by: 0) }
+            }
+            for state in UnitRecord.State.allCases {
+                registry.set(Catalogue.gpus, state.rawValue, to: gpus[state]?.count ?? 0)
+            }
             registry.set(Catalogue.eventSubscribers, to: streams)
         }
         return meter.text

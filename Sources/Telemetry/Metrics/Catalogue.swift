@@ -31,6 +31,17 @@ package enum Catalogue {
     package static let unitsInPool = Gauge(
         "leasehold_pool_units", "Units in the pool, by kind.", labels: [.init("kind", ["gpu", "model-load"])])
     package static let hostsPresent = Gauge("leasehold_pool_hosts", "Hosts whose agent is present.")
+    package static let gpus = Gauge(
+        "leasehold_pool_gpus", "GPUs in the pool, by state.",
+        labels: [.init("state", ["free", "offered", "held", "ending", "resting", "unheard"])])
+    package static let hostPresent = Gauge(
+        "leasehold_host_present", "1 for each host whose agent is present, 0 while it is away.",
+        labels: [.init("host")],
+        series: Metric.hosts)
+    package static let hostEvents = Counter(
+        "leasehold_host_events_total",
+        "What happened to hosts: their agent registered (started anew, or its units changed), was lost, came back, "
+            + "rejected an offer, or let one lapse.", labels: [.init("host"), .init("event")], series: Metric.hosts)
     package static let grants = Counter(
         "leasehold_lock_grants_total", "Lock calls answered with a lease.", labels: [priorityClass])
     package static let timeouts = Counter(
@@ -65,10 +76,17 @@ package enum Catalogue {
     package static let confirms = Counter("leasehold_agent_confirms_total", "Offers that this agent confirmed.")
     package static let rejects = Counter(
         "leasehold_agent_rejects_total", "Offers that this agent rejected.", labels: [.init("reason")])
+    package static let agentSessions = Counter(
+        "leasehold_agent_sessions_total", "Connections to Redis that this agent has begun to speak on.")
+    package static let heartbeatAge = Gauge(
+        "leasehold_agent_heartbeat_age_seconds",
+        "Since Redis last answered a heartbeat; above 15 the host counts as lost.")
     package static let agentExpiries = Counter(
-        "leasehold_agent_expiries_total", "Leases that this agent ended because their time was up.")
+        "leasehold_agent_expiries_total",
+        "Leases that this agent ended because their time was up; what a lost connection may have taken is told again.")
     package static let agentEnds = Counter(
-        "leasehold_agent_leases_ended_total", "Leases that ended at this agent, by reason.", labels: [.init("reason")])
+        "leasehold_agent_leases_ended_total", "Ends of leases that this agent has told, by reason; likewise.",
+        labels: [.init("reason")])
     package static let journalWrites = Counter(
         "leasehold_agent_journal_writes_total", "Times the journal was replaced.")
     package static let journalFailures = Counter(
@@ -77,21 +95,23 @@ package enum Catalogue {
         "leasehold_agent_heartbeats_total", "Heartbeats that Redis answered.")
     package static let probeRuns = Counter("leasehold_agent_probe_runs_total", "Searches for devices.")
     package static let probeFailures = Counter(
-        "leasehold_agent_probe_failures_total", "Drivers that hung, crashed or failed in a search.")
+        "leasehold_agent_probe_failures_total", "Searches that found nothing out, so that the devices of before stand.")
 
     // MARK: Who shows what
 
     package static let coordinator: [Metric] = [
         buildInfo.metric, degraded.metric, redisUp.metric, redisRoundTrip.metric, redisErrors.metric,
         queueDepth.metric, connectedWaiters.metric, lockWait.metric, leases.metric, unitsInPool.metric,
-        hostsPresent.metric, grants.metric, timeouts.metric, cancels.metric, refusals.metric, renewals.metric,
+        hostsPresent.metric, gpus.metric, hostPresent.metric, hostEvents.metric, grants.metric, timeouts.metric,
+        cancels.metric, refusals.metric, renewals.metric,
         releases.metric, expiries.metric, forceReleases.metric, preemptions.metric, httpRequests.metric,
         eventSubscribers.metric,
     ]
 
     package static let agent: [Metric] = [
         buildInfo.metric, redisUp.metric, redisRoundTrip.metric, redisErrors.metric, units.metric, confirms.metric,
-        rejects.metric, agentExpiries.metric, agentEnds.metric, journalWrites.metric, journalFailures.metric,
+        rejects.metric, agentSessions.metric, heartbeatAge.metric, agentExpiries.metric, agentEnds.metric,
+        journalWrites.metric, journalFailures.metric,
         heartbeats.metric, probeRuns.metric, probeFailures.metric,
     ]
 

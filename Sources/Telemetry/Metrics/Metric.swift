@@ -24,16 +24,21 @@ package struct Metric: Hashable, Sendable {
     /// Upper bounds of a histogram, rising; above the last one comes infinity. Empty for the other kinds.
     package let buckets: [Double]
 
-    /// Label values that differ, of one metric. Beyond: counted together under `other`.
-    static let seriesLimit = 256
+    /// Label values that differ. Beyond: counted together under `other`.
+    package let seriesLimit: Int
+
+    /// For labels of which a program knows few.
+    static let few = 256
+    /// For those of hosts, each with some words.
+    static let hosts = 20_000
 }
 
 /// A metric that only rises.
 package struct Counter: Hashable, Sendable {
     package let metric: Metric
 
-    init(_ name: String, _ help: String, labels: [Metric.Label] = []) {
-        metric = Metric(name: name, help: help, kind: .counter, labels: labels, buckets: [])
+    init(_ name: String, _ help: String, labels: [Metric.Label] = [], series limit: Int = Metric.few) {
+        metric = Metric(name: name, help: help, kind: .counter, labels: labels, buckets: [], seriesLimit: limit)
     }
 }
 
@@ -41,8 +46,8 @@ package struct Counter: Hashable, Sendable {
 package struct Gauge: Hashable, Sendable {
     package let metric: Metric
 
-    init(_ name: String, _ help: String, labels: [Metric.Label] = []) {
-        metric = Metric(name: name, help: help, kind: .gauge, labels: labels, buckets: [])
+    init(_ name: String, _ help: String, labels: [Metric.Label] = [], series limit: Int = Metric.few) {
+        metric = Metric(name: name, help: help, kind: .gauge, labels: labels, buckets: [], seriesLimit: limit)
     }
 }
 
@@ -52,6 +57,7 @@ package struct Histogram: Hashable, Sendable {
 
     init(_ name: String, _ help: String, labels: [Metric.Label] = [], buckets: [Double]) {
         precondition(zip(buckets, buckets.dropFirst()).allSatisfy { $0 < $1 }, "buckets must rise")
-        metric = Metric(name: name, help: help, kind: .histogram, labels: labels, buckets: buckets)
+        metric = Metric(
+            name: name, help: help, kind: .histogram, labels: labels, buckets: buckets, seriesLimit: Metric.few)
     }
 }

@@ -27,9 +27,15 @@ package struct MetricRegistry {
             body(&series[last].series)
         }
 
+        mutating func removeAll() {
+            series = []
+            places = [:]
+            last = 0
+        }
+
         private mutating func place(of labels: [String]) -> Int {
             if let known = places[labels] { return known }
-            if series.count >= Metric.seriesLimit {
+            if series.count >= metric.seriesLimit {
                 let other = labels.map { _ in "other" }
                 if let known = places[other] { return known }
                 return append(other)
@@ -71,6 +77,16 @@ package struct MetricRegistry {
 
     package mutating func set(_ gauge: Gauge, _ labels: String..., to value: Int) {
         change(gauge.metric, labels) { $0.value = Double(value) }
+    }
+
+    /// Sets a gauge of one label anew: what is not named any more is shown no more. Beyond the metric's limit nothing is.
+    package mutating func replace(_ gauge: Gauge, with values: [(label: String, value: Double)]) {
+        precondition(gauge.metric.labels.count == 1, "as many label values as the catalogue has labels")
+        guard let position = positions[gauge.metric.name] else { return }
+        families[position].removeAll()
+        for (label, value) in values.prefix(gauge.metric.seriesLimit) {
+            families[position].change([label]) { $0.value = value }
+        }
     }
 
     /// 1 for true.

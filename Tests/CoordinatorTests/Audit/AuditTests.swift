@@ -132,6 +132,37 @@ import Testing
         }
     }
 
+    @Test func `marks that Redis went back to an older copy, and keeps what that has lost`() async throws {
+        try await withRedis { redis in
+            let path = "\(redis.directory)/audit.jsonl"
+            let coordinator = try await Self.start(redis)
+            try await Self.happen(redis, 2)
+            try await eventually("the events are in the file", is: 2) { Self.ids(path).count }
+            _ = try await redis.client.command(["SAVE"])
+            try await Self.happen(redis, 2, from: 2)
+            try await eventually("the later ones too", is: 4) { Self.ids(path).count }
+            // A crash, and a start from the copy.
+            await redis.kill()
+            try await redis.restart()
+            try await redis.waitUntilConnected()
+            try await eventually("it is marked") { try Self.words(path).contains("went-back") }
+            try await Self.happen(redis, 1, from: 4)
+            try await eventually("the file follows again") { await coordinator.auditState == .following }
+            try await eventually("what follows is in the file") {
+                Self.lines(path).contains { AuditLine($0)?.entry["number"]?.string == "4" }
+            }
+            await Self.stop(coordinator, redis)
+            let words = try Self.words(path)
+            #expect(words.filter { $0 == "went-back" }.count == 1, "\(words)")
+            #expect(
+                words.prefix(6) == ["begun", "released", "released", "released", "released", "went-back"], "\(words)")
+            let numbers = Self.lines(path).compactMap { AuditLine($0)?.entry["number"]?.string }
+            #expect(Set(numbers) == ["0", "1", "2", "3", "4"], "\(numbers)")
+            let marker = try #require(AuditLine(Self.lines(path)[5])?.entry)
+            #expect(marker["after"]?.string == Self.ids(path)[3])
+        }
+    }
+
     @Test func `goes on in a new file when the old one is moved away`() async throws {
         try await withRedis { redis in
             let path = "\(redis.directory)/audit.jsonl"

@@ -241,13 +241,24 @@ end
 local function mark_ended(lease, token, reason)
   call('HSET', P .. 'ended:' .. host_of(lease), lease, token .. '\31' .. reason)
 end
--- The same of a lease that is not known here, which is not ended at its agent for all that.
+-- The same of a lease that is not known here, which is not ended at its agent for all that. A caller may make leases up,
+-- also of hosts that there are not: so many of each host that is known, and of all others together, are marked at a time.
+local MARKS, MARKED_S = 10000, 900
 local function mark_unknown(lease, token, reason)
-  local marks = P .. 'ended:' .. host_of(lease)
-  if call('HLEN', marks) < 10000 then
-    mark_ended(lease, token, reason)
-    call('EXPIRE', marks, 900)
+  local host = host_of(lease)
+  local marks = P .. 'ended:' .. host
+  if call('HLEN', marks) >= MARKS then return end
+  if call('EXISTS', P .. 'host:' .. host) == 0 then
+    local strangers = P .. 'strangers'
+    for _, old in ipairs(call('ZRANGEBYSCORE', strangers, '-inf', int(now_ms - MARKED_S * 1000), 'LIMIT', 0, 16)) do
+      call('ZREM', strangers, old)
+    end
+    if call('ZCARD', strangers) >= MARKS then return end
+    call('ZADD', strangers, int(now_ms), lease)
+    call('EXPIRE', strangers, MARKED_S)
   end
+  mark_ended(lease, token, reason)
+  call('EXPIRE', marks, MARKED_S)
 end
 local function remember_gone(lease, reason, by)
   call('SET', P .. 'gone:' .. lease, reason .. '\31' .. (by or ''), 'EX', 900)
