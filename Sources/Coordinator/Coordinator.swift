@@ -50,6 +50,8 @@ package actor Coordinator {
     private var server: HTTPServer?
     private var reader: RedisStreamReader?
     private var queue: [Waiters.Event] = []
+    private var asksUnderWay = 0
+    private var laterAsks = Fifo<(AskReference, LockRequest, AskAge)>()
     private var isFeeding = false
     private var isClientUp = false
     private var isInboxUp = false
@@ -449,6 +451,11 @@ package actor Coordinator {
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
+        guard asksUnderWay < Limits.asksAtOnce else {
+            laterAsks.append((reference, request, age))
+            return
+        }
+        asksUnderWay += 1
         let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat)
         loop.spawn { [store, log] in
             let answer: AskAnswer
@@ -463,6 +470,8 @@ package actor Coordinator {
     }
 
     private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
+        asksUnderWay -= 1
+        if let (reference, request, age) = laterAsks.popFirst() { ask(reference, request, age) }
         if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
         if request.preempts {
             switch answer {

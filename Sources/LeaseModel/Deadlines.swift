@@ -1,55 +1,79 @@
 /// One moment a key, the earliest first. O(log n) to set; a removed or moved one is passed over when it comes up.
+///
+/// Inlinable, so that each room has code of its own for its keys: what serves all kinds of keys costs ten times as much.
 package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
-    private struct Entry: Equatable, Sendable {
-        var at: BootInstant
-        var key: Key
+    /// A key's moment, and which of all settings it is: a key that comes back to a moment it had before has a new entry,
+    /// and the old one stays void.
+    @usableFromInline struct Setting: Equatable, Sendable {
+        @usableFromInline var at: BootInstant
+        @usableFromInline var number: UInt64
+
+        @usableFromInline init(at: BootInstant, number: UInt64) {
+            self.at = at
+            self.number = number
+        }
     }
 
-    private var heap: [Entry] = []
-    private var due: [Key: BootInstant] = [:]
+    @usableFromInline struct Entry: Equatable, Sendable {
+        @usableFromInline var setting: Setting
+        @usableFromInline var key: Key
+
+        @usableFromInline init(setting: Setting, key: Key) {
+            self.setting = setting
+            self.key = key
+        }
+    }
+
+    @usableFromInline var heap: [Entry] = []
+    @usableFromInline var due: [Key: Setting] = [:]
+    @usableFromInline var settings: UInt64 = 0
     /// Whether the heap's top is known to be still set: it is asked for far more often than it changes.
-    private var isTopSet = false
+    @usableFromInline var isTopSet = false
 
     package init() {}
 
     package var count: Int { due.count }
 
     /// The earliest moment that is still set.
-    package var first: BootInstant? {
+    @inlinable package var first: BootInstant? {
         mutating get {
             while let top = heap.first {
-                isTopSet = isTopSet || due[top.key] == top.at
-                if isTopSet { return top.at }
+                if !isTopSet { isTopSet = due[top.key] == top.setting }
+                if isTopSet { return top.setting.at }
                 removeTop()
             }
             return nil
         }
     }
 
-    package mutating func set(_ key: Key, _ moment: BootInstant?) {
+    @inlinable package mutating func set(_ key: Key, _ moment: BootInstant?) {
         guard let moment else {
             remove(key)
             return
         }
-        guard due.updateValue(moment, forKey: key) != moment else { return }
-        isTopSet = false
-        heap.append(Entry(at: moment, key: key))
+        guard due[key]?.at != moment else { return }
+        settings += 1
+        let setting = Setting(at: moment, number: settings)
+        due[key] = setting
+        if heap.first?.key == key { isTopSet = false }
+        heap.append(Entry(setting: setting, key: key))
         var child = heap.count - 1
-        while child > 0, heap[child].at < heap[(child - 1) / 2].at {
+        while child > 0, Self.isBefore(heap[child], heap[(child - 1) / 2]) {
             heap.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
+        if child == 0 { isTopSet = true }
         compactIfSparse()
     }
 
-    package mutating func remove(_ key: Key) {
+    @inlinable package mutating func remove(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
         if heap.first?.key == key { isTopSet = false }
         compactIfSparse()
     }
 
     /// Takes out one key whose moment has come, earliest first.
-    package mutating func takeDue(at now: BootInstant) -> Key? {
+    @inlinable package mutating func takeDue(at now: BootInstant) -> Key? {
         guard let moment = first, moment <= now, let key = heap.first?.key else { return nil }
         removeTop()
         due[key] = nil
@@ -57,21 +81,28 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     }
 
     /// Requests come and go long before their timeouts: without this the heap would keep all of the last minutes.
-    private mutating func compactIfSparse() {
+    @inlinable mutating func compactIfSparse() {
         guard heap.count > 2 * due.count + 64 else { return }
-        heap = heap.filter { due[$0.key] == $0.at }
-        heap.sort { $0.at < $1.at }
-        isTopSet = false
+        heap = heap.filter { due[$0.key] == $0.setting }
+        precondition(heap.count == due.count, "each key has one entry that counts")
+        heap.sort { Self.isBefore($0, $1) }
+        isTopSet = !heap.isEmpty
     }
 
-    private mutating func removeTop() {
+    /// Of equal moments the one set first.
+    @inlinable static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
+        a.setting.at == b.setting.at ? a.setting.number < b.setting.number : a.setting.at < b.setting.at
+    }
+
+    @inlinable mutating func removeTop() {
         isTopSet = false
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].at < heap[least].at {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && Self.isBefore(heap[child], heap[least]) {
                 least = child
             }
             guard least != parent else { return }

@@ -1,6 +1,6 @@
 import RedisClient
 
-/// The scripts as Redis gets them: each with the shared pieces that its `uses:` line names put in front, once.
+/// The scripts as Redis gets them: each with what it needs of the shared pieces that its `uses:` line names put in front.
 package enum ScriptLibrary {
     package static let answerAgain = script("AnswerAgain", PackageResources.AnswerAgain_lua)
     package static let ask = script("Ask", PackageResources.Ask_lua)
@@ -55,19 +55,19 @@ package enum ScriptLibrary {
 
     private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {
         var placed: [Substring] = []
-        var source: [UInt8] = []
-        func place(_ piece: [UInt8], path: [Substring]) {
+        var shared = ScriptText()
+        func placeUses(of piece: [UInt8], path: [Substring]) {
             for use in uses(of: piece) where !placed.contains(use) {
                 // The scripts are part of this binary: a wrong name or a circle is our own mistake.
                 precondition(!path.contains(use), "the scripts' uses lines form a circle at \(use)")
-                guard let text = shared(use) else { preconditionFailure("no shared script \(use)") }
-                place(text, path: path + [use])
+                guard let text = Self.shared(use) else { preconditionFailure("no shared script \(use)") }
+                placeUses(of: text, path: path + [use])
+                shared.add(text)
                 placed.append(use)
             }
-            source += piece
         }
-        place(body, path: [])
-        return RedisScript(name: name, source: source)
+        placeUses(of: body, path: [])
+        return RedisScript(name: name, source: shared.before(body))
     }
 
     private static func uses(of piece: [UInt8]) -> [Substring] {

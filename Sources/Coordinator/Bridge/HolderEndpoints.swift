@@ -70,9 +70,10 @@ extension Coordinator {
 
     /// The lease and the secret of a token; nil where it is none that was ever given.
     static func parts(ofToken text: String) -> (lease: LeaseID, secret: String)? {
-        guard text.utf8.count <= 512, let dot = text.lastIndex(of: "."), let lease = try? LeaseID(String(text[..<dot]))
+        guard text.utf8.count <= 512, let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")),
+            let lease = try? LeaseID(String(text[..<dot]))
         else { return nil }
-        return (lease, String(text[text.index(after: dot)...]))
+        return (lease, String(text[text.utf8.index(after: dot)...]))
     }
 
     func renew(_ members: Members, _ call: BridgeCall) throws(Malformed) {

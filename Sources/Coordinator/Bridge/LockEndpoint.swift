@@ -74,7 +74,7 @@ extension Coordinator {
         let exchange = waiting.call.exchange
         exchange.onClientGone = nil
         let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { unit in
-            mirror.units[unit]?.properties.details ?? ""
+            mirror.environment(of: unit)
         }
         if case .acquired = outcome {
             exchange.onDelivered = { isDelivered in

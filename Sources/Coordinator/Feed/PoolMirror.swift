@@ -56,6 +56,8 @@ struct PoolMirror {
     private(set) var hostOrder: [HostID] = []
     /// What status says of each unit whatever happens to it, as JSON before and behind what changes; made once a snapshot.
     private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
+    /// The variables that lead to a unit's device, made when first asked for after a snapshot.
+    private var environments: [UnitID: [(String, String)]] = [:]
     private var lastGlance: (version: UInt64, glance: Glance)?
 
     /// What the original bridge's clients look at first.
@@ -165,6 +167,15 @@ struct PoolMirror {
         return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
     }
 
+    /// What leads a program to a unit's device; empty where the unit is not known.
+    mutating func environment(of unit: UnitID) -> [(String, String)] {
+        if let known = environments[unit] { return known }
+        guard let details = units[unit]?.properties.details else { return [] }
+        let variables = DeviceEnvironment.variables(details: details)
+        environments[unit] = variables
+        return variables
+    }
+
     func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
 
     func lease(of ticket: TicketID) -> Lease? { leaseOfTicket[ticket].flatMap { leases[$0] } }
@@ -185,6 +196,7 @@ struct PoolMirror {
         hostOrder = hosts.keys.sorted()
         unitOrder = units.keys.sorted(by: Self.isShownBefore)
         unitTexts = units.mapValues { Self.texts(of: $0.properties) }
+        environments = [:]
         changed()
     }
 
