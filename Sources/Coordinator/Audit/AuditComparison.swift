@@ -24,22 +24,25 @@ extension Coordinator {
         guard trail?.state == .behind else { return }
         let last = trail?.last
         audit { (trail) throws(LoopError) in trail.beginComparing() }
-        loop.spawn { await self.compareAudit(epoch, from: last) }
+        guard let number = trail?.comparison else { return }
+        loop.spawn { await self.compareAudit(epoch, from: last, number) }
     }
 
-    private func compareAudit(_ epoch: String, from last: RedisStreamID?) async {
+    private func compareAudit(_ epoch: String, from last: RedisStreamID?, _ number: Int) async {
         do throws(StoreError) {
-            switch try await continuation(epoch, last) {
-            case .seamless(let page): try await takePast(from: page)
+            let continuation = try await continuation(epoch, last)
+            guard trail?.isComparing(number) == true else { return }
+            switch continuation {
+            case .seamless(let page): try await takePast(from: page, number)
             case .behindGap(let marker):
                 if let marker {
                     audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
                 }
-                try await takePast(from: try await store.history(after: "0-0", limit: EventFeed.page))
+                try await takePast(from: try await store.history(after: "0-0", limit: EventFeed.page), number)
             }
         } catch {
             log.debug("audit_comparison_failed", ["error": .text(error.message)])
-            audit { (trail) throws(LoopError) in trail.fallBehind() }
+            if trail?.isComparing(number) == true { audit { (trail) throws(LoopError) in trail.fallBehind() } }
         }
     }
 
@@ -55,27 +58,31 @@ extension Coordinator {
         _ epoch: String, _ last: RedisStreamID?
     ) async throws(StoreError) -> Continuation {
         guard let known = trail?.epoch else { return .behindGap(.begun) }
-        guard known == epoch else { return .behindGap(.redisForgot) }
-        if trail?.endsWithGap == true { return .behindGap(nil) }
+        // An older copy has a new epoch as well, once it was noticed.
+        let isKnown = known == epoch
+        guard isKnown || last != nil else { return .behindGap(.redisForgot) }
+        if isKnown, trail?.endsWithGap == true { return .behindGap(nil) }
         // The page that begins with the last event of the file, where the stream still has it. Without an event it begins
         // where the stream does.
         var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
         guard let last else { return .seamless(page) }
-        if page.first.map({ RedisStreamID($0) }) == last {
+        if isKnown, page.first.map({ RedisStreamID($0) }) == last {
             // The file may know no more of it than its id.
             page.events.removeAll { RedisStreamID($0.id) == last }
             return .seamless(page)
         }
         // Does it reach back behind the file's end, and lacks only that?
         let oldest = try await store.history(after: "0-0", limit: 1)
-        guard let first = oldest.first, RedisStreamID(first) < last else { return .behindGap(.missed) }
+        guard let first = oldest.first, RedisStreamID(first) < last else {
+            return .behindGap(isKnown ? .missed : .redisForgot)
+        }
         return .behindGap(.wentBack)
     }
 
     /// Takes this page and all behind it.
-    private func takePast(from first: EventPage) async throws(StoreError) {
+    private func takePast(from first: EventPage, _ number: Int) async throws(StoreError) {
         var page = first
-        while trail?.state == .comparing {
+        while trail?.isComparing(number) == true {
             guard let next = page.last else {
                 audit { (trail) throws(LoopError) in
                     if try !trail.pastIsTaken() { trail.fallBehind() }
