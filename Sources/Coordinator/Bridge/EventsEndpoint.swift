@@ -61,6 +61,8 @@ extension Coordinator {
         var last = id.text
         // An id that is still to come was made before Redis lost its memory and its clock: all that happens is new.
         var told = Int64(clamping: id.milliseconds) <= pool.clock(at: now) + 1000 ? id : nil
+        // Nothing is behind the last of all ids, and Redis would call the question for it an error.
+        guard id < .end else { return feed.pastIsTold(to: number, upTo: nil) }
         while feed.has(number) {
             do throws(StoreError) {
                 let page = try await store.history(after: last, limit: EventFeed.page)
