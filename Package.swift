@@ -13,7 +13,7 @@ let scripts = [
     "Insist", "Leave", "Preempt", "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Spare", "Tickets",
     "Verify",
     "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail",
-    "Shared/Match", "Shared/Preemption", "Shared/Session",
+    "Shared/Match", "Shared/Preemption", "Shared/Session", "Shared/Settle",
 ].map { "Scripts/\($0).lua" }
 
 /// What the simulator puts around each script of the pool.

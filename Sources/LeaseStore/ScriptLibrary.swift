@@ -48,6 +48,7 @@ package enum ScriptLibrary {
         case "Match": PackageResources.Match_lua
         case "Preemption": PackageResources.Preemption_lua
         case "Session": PackageResources.Session_lua
+        case "Settle": PackageResources.Settle_lua
         default: nil
         }
     }
