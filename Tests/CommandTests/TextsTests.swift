@@ -55,7 +55,9 @@ import Testing
                     refused(answer(400, ["error": .string("bad_request"), "msg": .string("What to do.")])),
                 ]
             ),
-            ("oddAnswer", [Texts.oddAnswer(place)]), ("gaveUp", [Texts.gaveUp]), ("notHeld", [Texts.notHeld]),
+            ("oddAnswer", [Texts.oddAnswer(place)]), ("noState", [Texts.noState("/proc/x", "mkdir: No such file")]),
+            ("upTwice", [Texts.upTwice("/var/lib/leasehold", "4711")]), ("gaveUp", [Texts.gaveUp]),
+            ("notHeld", [Texts.notHeld]),
             ("timedOut", [Texts.timedOut(.seconds(120), nil), Texts.timedOut(.zero, nil)]), ("granted", granted),
             ("renewed", [Texts.renewed("n/0#1", left: 118.6)]),
             ("renewalFailing", [Texts.renewalFailing("n/0#1", "No answer.", left: .seconds(9))]),

@@ -109,6 +109,13 @@ enum Texts {
         "What came from \(endpoint) is no answer of a leasehold coordinator. Check --url."
     }
 
+    static func noState(_ directory: String, _ why: String) -> String {
+        "The state directory \(directory) cannot be made (\(why)). Name another with --state."
+    }
+    static func upTwice(_ directory: String, _ process: String) -> String {
+        "Another `leasehold up` runs on \(directory), as process \(process). Stop that one, or name another directory with --state."
+    }
+
     // MARK: Leases
 
     static let gaveUp = "Given up: the place in the queue goes to the next."

@@ -110,13 +110,15 @@ private actor Up {
 
     private func takeState() throws {
         let directory = options.stateDirectory
-        try Files.makeDirectory(directory)
+        do throws(LoopError) {
+            try Files.makeDirectory(directory)
+        } catch {
+            throw SettingsError(Texts.noState(directory, error.description))
+        }
         let owner = directory + "/up.pid"
         guard let lock = try FileLock.take(directory + "/up.lock") else {
             let process = (try? Files.read(owner, limit: 32)).map { String(decoding: $0, as: UTF8.self) } ?? "unknown"
-            throw SettingsError(
-                "Another `leasehold up` runs on \(directory), as process \(process). Stop that one, or name another directory with --state."
-            )
+            throw SettingsError(Texts.upTwice(directory, process))
         }
         self.lock = lock
         try Files.replace(owner, with: Array(String(Environment.processID).utf8))
