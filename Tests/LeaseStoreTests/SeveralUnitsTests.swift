@@ -46,11 +46,11 @@ import Testing
             #expect(snapshot.leases.count == 1)
             #expect(snapshot.units.filter { $0.lease == lease }.count == 2)
             _ = try await pool.ask("narrow")
-            _ = try await pool.ask("late")
-            #expect(try await pool.lease(of: "late") == nil)
+            _ = try await pool.ask("other")
+            #expect(try await pool.lease(of: "other") == nil)
             #expect(try await pool.store.release(lease, token: TokenHash("hash-wide"), by: "") == .released(1))
             #expect(try await Self.states(pool) == [.offered, .free, .offered])
-            #expect(try await pool.requireLease(of: "late").fencing > lease.fencing)
+            #expect(try await pool.requireLease(of: "other").fencing > lease.fencing)
         }
     }
 
@@ -177,9 +177,9 @@ import Testing
             _ = try await pool.ask("wide", selector: Self.two())
             _ = try await pool.ask("behind")
             _ = try await pool.store.release(first, token: TokenHash("hash-t1"), by: "")
-            try await Self.pass(seconds: 29, pool)
+            try await Self.pass(seconds: 15, pool)
             #expect(try await Self.states(pool) == [.reserved, .held])
-            try await Self.pass(seconds: 2, pool)
+            try await Self.pass(seconds: 16, pool)
             let behind = try await pool.requireLease(of: "behind")
             #expect(try await pool.store.confirm(pool.origin(), behind) == .held)
             _ = try await pool.ask("next")
@@ -187,17 +187,18 @@ import Testing
             _ = try await pool.store.release(behind, token: TokenHash("hash-behind"), by: "")
             let next = try await pool.requireLease(of: "next")
             #expect(try await pool.store.confirm(pool.origin(), next) == .held)
-            try await Self.pass(seconds: 20, pool)
+            try await Self.pass(seconds: 10, pool)
             _ = try await pool.store.release(next, token: TokenHash("hash-next"), by: "")
             #expect(try await Self.states(pool) == [.free, .held])
             let last = try await pool.grant("last")
-            try await Self.pass(seconds: 20, pool)
+            // What the attempt took by the test's own clock is made up for as well.
+            try await Self.pass(seconds: 60, pool)
             _ = try await pool.ask("after")
             _ = try await pool.store.release(last, token: TokenHash("hash-last"), by: "")
             #expect(try await Self.states(pool) == [.reserved, .held])
-            try await Self.pass(seconds: 59, pool)
+            try await Self.pass(seconds: 35, pool)
             #expect(try await Self.states(pool) == [.reserved, .held])
-            try await Self.pass(seconds: 2, pool)
+            try await Self.pass(seconds: 26, pool)
             #expect(try await pool.lease(of: "after") != nil)
         }
     }
@@ -217,7 +218,7 @@ import Testing
             #expect(try await Self.states(pool) == [.free, .held])
             _ = try await pool.store.cancel(
                 TicketID("again"), coordinator: pool.coordinator, token: TokenHash("hash-again"), why: .timeout)
-            try await Self.pass(seconds: 11, pool)
+            try await Self.pass(seconds: 100, pool)
             _ = try await pool.ask("later", selector: Self.two())
             #expect(try await Self.states(pool) == [.reserved, .held])
         }
