@@ -1,7 +1,7 @@
 /// A script's text, put together from what it needs and no more.
 ///
 /// Redis runs a script's whole text at each call. A function that is made and not called costs it some 300 instructions
-/// each time, so of a shared piece only the functions and constants go in that are named by what comes behind them.
+/// each time, so of a shared piece only the functions and constants go in that are named by what else goes in.
 struct ScriptText {
     /// A statement at the outermost level, with the name that it makes known; nil where it has to stay for what it does.
     private struct Statement {
@@ -29,20 +29,28 @@ struct ScriptText {
     /// What was added and is needed, and then `body`.
     func before(_ body: [UInt8]) -> [UInt8] {
         var needed = Self.names(in: String(decoding: body, as: UTF8.self))
-        var kept: [String] = []
-        for statement in statements.reversed() where statement.name.map({ needed.contains(String($0)) }) ?? true {
-            needed.formUnion(Self.names(in: statement.text))
-            kept.append(statement.text)
+        var kept: Set<Int> = []
+        // Again and again, since a function may be declared in front of one that calls it and written behind it.
+        var before = -1
+        while kept.count > before {
+            before = kept.count
+            for (index, statement) in statements.enumerated().reversed()
+            where !kept.contains(index) && statement.name.map({ needed.contains(String($0)) }) ?? true {
+                needed.formUnion(Self.names(in: statement.text))
+                kept.insert(index)
+            }
         }
-        return Array(kept.reversed().joined().utf8) + body
+        return Array(kept.sorted().map { statements[$0].text }.joined().utf8) + body
     }
 
-    /// The one name of `local function name(` or `local name =`.
+    /// The one name of `local function name(`, `local name =`, or of one declared first: `local name`, `function name(`.
     private static func name(in line: Substring) -> Substring? {
         let words = line.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" && $0 != "=" && $0 != "," })
-        guard words.count > 2, words[0] == "local" else { return nil }
-        if words[1] == "function" { return words[2] }
-        return words[2] == "=" && !words[1].hasSuffix(",") ? words[1] : nil
+        guard words.count > 1 else { return nil }
+        if words[0] == "function" { return words[1] }
+        guard words[0] == "local", !words[1].hasSuffix(",") else { return nil }
+        if words[1] == "function" { return words.count > 2 ? words[2] : nil }
+        return words.count == 2 || words[2] == "=" ? words[1] : nil
     }
 
     /// All words of the code, those in comments and texts left out.

@@ -48,6 +48,23 @@ import Testing
         #expect(text(before: "return names").hasSuffix("local names = { 'one',\n  'two' }\nreturn names"))
     }
 
+    @Test func `what is declared first and written later is one thing`() {
+        var text = ScriptText()
+        text.add(
+            Array(
+                """
+                local later
+                local function first() return later() end
+                function later()
+                  return helped()
+                end
+                local function helping() return 1 end
+                """.utf8))
+        #expect(String(decoding: text.before(Array("return 1".utf8)), as: UTF8.self) == "return 1")
+        let needed = String(decoding: text.before(Array("return first()".utf8)), as: UTF8.self)
+        #expect(needed.contains("local later\n") && needed.contains("function later()") && !needed.contains("helping"))
+    }
+
     @Test func `words in comments and texts name nothing`() {
         #expect(!text(before: "return 'outer' -- names").contains("function"))
     }

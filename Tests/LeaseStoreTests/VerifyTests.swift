@@ -33,7 +33,7 @@ import Testing
     @Test func `is nothing where nobody can know it`() async throws {
         try await withPool { pool in
             let lease = try await pool.grant("t1")
-            try await pool.redis.flushAll()
+            try await pool.forget()
             #expect(try await verify(lease, pool) == .unknownUnit)
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))])
             #expect(try await verify(lease, pool) == .current(holder: "holder-t1"))
