@@ -13,13 +13,18 @@ struct LockReplies {
         var place: Selector.Scope
     }
 
-    private static func acquired(_ lease: AcquiredLease, _ call: Call, details: String) -> Reply {
+    private static func acquired(_ lease: AcquiredLease, _ call: Call, details: [String]) -> Reply {
         Reply(200) { writer in
             writer.member("status", "acquired")
             writer.member("token", lease.secret.token(of: lease.lease))
             writer.member("lease", lease.lease.text)
             writer.member("fencing_token", lease.lease.fencing.value)
             writer.member("unit", lease.lease.unit.text)
+            writer.key("units")
+            writer.array { writer in
+                writer.string(lease.lease.unit.text)
+                for unit in lease.also { writer.string(unit.text) }
+            }
             writer.member("kind", call.kind.rawValue)
             writer.member("host", lease.lease.unit.host.text)
             writer.member("holder", call.holder.text)
@@ -41,7 +46,7 @@ struct LockReplies {
         to outcome: LockOutcome, _ call: Call, position: @autoclosure () -> Int?, details: (UnitID) -> String
     ) -> Reply {
         switch outcome {
-        case .acquired(let lease): acquired(lease, call, details: details(lease.lease.unit))
+        case .acquired(let lease): acquired(lease, call, details: ([lease.lease.unit] + lease.also).map(details))
         case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position())
         case .forceReleased(let by, let why):
             Reply(503) { writer in
