@@ -6,12 +6,12 @@
 -- returns {"current", holder} | {"stale"} | {"unheard"} | {"unknown-unit"}
 local unit = unit_record(ARGV[1])
 if not unit then return { 'unknown-unit' } end
-local lease = ARGV[1] .. '#' .. ARGV[2]
-if unit.lease ~= lease then
-  local is_unheard = unit.state == 'unheard' and call('EXISTS', P .. 'gone:' .. lease) == 0
+-- A lease of several units is named by another of them.
+if string.match(unit.lease, '#(.*)$') ~= ARGV[2] then
+  local is_unheard = unit.state == 'unheard' and call('EXISTS', P .. 'gone:' .. ARGV[1] .. '#' .. ARGV[2]) == 0
   return { is_unheard and 'unheard' or 'stale' }
 end
-local record = call('HMGET', P .. 'lease:' .. lease, 'state', 'expires', 'holder')
+local record = call('HMGET', P .. 'lease:' .. unit.lease, 'state', 'expires', 'holder')
 if record[1] == 'offered' then return { 'unheard' } end
 if record[1] ~= 'held' or (tonumber(record[2]) or 0) <= now_ms then return { 'stale' } end
 return { 'current', record[3] }

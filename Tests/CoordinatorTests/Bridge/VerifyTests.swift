@@ -56,8 +56,10 @@ import Testing
         }
     }
 
-    private static func set(_ fencing: Int64, state: String, expires: Int64, _ redis: TestRedis) async throws {
-        let lease = "h1/0#\(fencing)"
+    private static func set(
+        _ fencing: Int64, state: String, expires: Int64, of first: String = "h1/0", _ redis: TestRedis
+    ) async throws {
+        let lease = "\(first)#\(fencing)"
         _ = try await redis.client.command(["HSET", .text(unit), "state", .text(state), "lease", .text(lease)])
         _ = try await redis.client.command([
             "HSET", .text("lh:{default}:lease:\(lease)"), "state", .text(state), "holder", "train", "unit", "h1/0",
@@ -73,6 +75,10 @@ import Testing
             try await Self.set(41, state: "held", expires: Self.later, redis)
             #expect(try await verify(41) == "current")
             #expect(try await verify(40) == "stale")
+            // A lease of several units is named by the first of them.
+            try await Self.set(43, state: "held", expires: Self.later, of: "h1/7", redis)
+            #expect(try await verify(43) == "current")
+            #expect(try await verify(41) == "stale")
         }
     }
 
