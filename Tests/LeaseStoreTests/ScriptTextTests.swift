@@ -24,7 +24,7 @@ import Testing
 
     private func text(before body: String) -> String {
         var text = ScriptText()
-        text.add(Array(Self.piece.utf8))
+        text.add(.init(Array(Self.piece.utf8)))
         return String(decoding: text.before(Array(body.utf8)), as: UTF8.self)
     }
 

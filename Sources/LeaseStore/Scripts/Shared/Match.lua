@@ -5,15 +5,22 @@ local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', '
   'token' }
 local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
   'grace', 'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity' }
+-- In the order of lease_names. Written out, so that Lua makes the table at once rather than growing it field by field.
 local function lease_record(lease)
-  local record = fields(lease_names, call('HMGET', P .. 'lease:' .. lease, unpack(lease_names)))
-  return record.state ~= '' and record or nil
+  local v = call('HMGET', P .. 'lease:' .. lease, unpack(lease_names))
+  if not v[12] or v[12] == '' then return nil end
+  return { holder = v[1] or '', caller = v[2] or '', ticket = v[3] or '', coordinator = v[4] or '', priority = v[5] or '',
+    selector = v[6] or '', score = v[7] or '', ttl = v[8] or '', metadata = v[9] or '', grace = v[10] or '',
+    token = v[11] or '', state = v[12], unit = v[13] or '', reason = v[14] or '', by = v[15] or '', why = v[16] or '',
+    beat = v[17] or '', affinity = v[18] or '' }
 end
 local unit_names = { 'host', 'kind', 'vram', 'type', 'labels', 'state', 'lease' }
+-- In the order of unit_names.
 local function unit_record(unit)
-  local record = fields(unit_names, call('HMGET', P .. 'unit:' .. unit, unpack(unit_names)))
-  record.id = unit
-  return record.kind ~= '' and record or nil
+  local v = call('HMGET', P .. 'unit:' .. unit, unpack(unit_names))
+  if not v[2] or v[2] == '' then return nil end
+  return { id = unit, host = v[1] or '', kind = v[2], vram = v[3] or '', type = v[4] or '', labels = v[5] or '',
+    state = v[6] or '', lease = v[7] or '' }
 end
 local function host_of(lease) return string.match(lease, '^([^/]*)/') or '' end
 local function unit_of(lease) return string.match(lease, '^([^#]*)#') or '' end
