@@ -12,7 +12,7 @@ let scripts = [
     "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "Drain", "End", "Heartbeat", "History",
     "Insist", "Leave", "Preempt", "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Spare", "Tickets",
     "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail",
-    "Shared/Match", "Shared/Preemption", "Shared/Session",
+    "Shared/Match", "Shared/Preemption", "Shared/Session", "Shared/Settle",
 ].map { "Scripts/\($0).lua" }
 
 /// What the simulator puts around each script of the pool.

@@ -56,7 +56,8 @@ package actor Coordinator {
     private var isClientUp = false
     private var isInboxUp = false
     private var wasUp = false
-    private var epoch: String?
+    /// What is known of the pool's record, for Redis to compare.
+    private var memory = PoolMemory()
     private var wakeTimer: LoopTimer?
     private var armedFor: BootInstant?
     private var beatTimer: LoopTimer?
@@ -297,6 +298,8 @@ package actor Coordinator {
         switch state {
         case .connected:
             isClientUp = true
+            // Another server may lack what was heard since the last heartbeat.
+            if let seen = pool.lastSeen, seen > RedisStreamID(memory.event) { memory.event = seen.text }
             readPool()
         case .disconnected: isClientUp = false
         case .refused(let reason):
@@ -453,7 +456,7 @@ package actor Coordinator {
             return
         }
         asksUnderWay += 1
-        let ask = Ask(request, age, coordinator: instance)
+        let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat)
         loop.spawn { [store, log] in
             let answer: AskAnswer
             do throws(StoreError) {
@@ -481,11 +484,13 @@ package actor Coordinator {
     }
 
     private func answerAgain(_ ticket: TicketID, _ hash: TokenHash, _ nonce: String) {
+        let beat = waiters.lastBeat
         loop.spawn { [store, instance, log] in
             let answer: AgainAnswer
             do throws(StoreError) {
                 answer = AgainAnswer(
-                    try await store.answerAgain(ticket, coordinator: instance, newToken: hash, nonce: nonce))
+                    try await store.answerAgain(
+                        ticket, coordinator: instance, newToken: hash, nonce: nonce, beat: beat))
             } catch {
                 log.warning("answer_again_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 answer = .failed
@@ -495,9 +500,11 @@ package actor Coordinator {
     }
 
     private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
+        let beat = waiters.lastBeat
         loop.spawn { [store, instance, log] in
             do throws(StoreError) {
-                _ = try await store.cancel(ticket, coordinator: instance, token: token, why: CancelReason(cause))
+                _ = try await store.cancel(
+                    ticket, coordinator: instance, token: token, why: CancelReason(cause), beat: beat)
             } catch {
                 log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 await self.feed(.cancelFailed(ticket, token, cause))
@@ -506,9 +513,11 @@ package actor Coordinator {
     }
 
     private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
+        let beat = waiters.lastBeat
         loop.spawn { [store, instance, log] in
             do throws(StoreError) {
-                _ = try await store.cancel(ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+                _ = try await store.cancel(
+                    ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: beat)
             } catch {
                 log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 await self.feed(.giveBackFailed(lease, ticket, token))
@@ -517,7 +526,7 @@ package actor Coordinator {
     }
 
     private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming, memory: memory)
         loop.spawn { [store] in
             let outcome: BeatOutcome?
             do throws(StoreError) {
@@ -531,8 +540,8 @@ package actor Coordinator {
 
     private func beatAnswered(_ number: Int64, _ outcome: BeatOutcome?) {
         guard let outcome else { return feed(.beatFailed(number: number)) }
-        let isNew = epoch != nil && epoch != outcome.epoch
-        epoch = outcome.epoch
+        let isNew = !memory.epoch.isEmpty && memory.epoch != outcome.epoch
+        memory = outcome.memory
         if isNew {
             log.warning("redis_forgot", ["epoch": .text(outcome.epoch)])
             audit { (trail) throws(LoopError) in trail.fallBehind() }

@@ -5,7 +5,7 @@ import LeaseStore
 // and the simulator's.
 
 extension Ask {
-    package init(_ request: LockRequest, _ age: AskAge, coordinator: InstanceID) {
+    package init(_ request: LockRequest, _ age: AskAge, coordinator: InstanceID, beat: Int64) {
         let resume: Resume =
             switch age {
             case .fresh: .fresh
@@ -14,7 +14,8 @@ extension Ask {
         self.init(
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
-            metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace)
+            metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace,
+            beat: beat)
     }
 }
 
@@ -48,7 +49,7 @@ extension BeatAnswer {
     package init(_ outcome: BeatOutcome, isNewEpoch: Bool) {
         self.init(
             unknown: outcome.unknown, moved: outcome.moved, held: outcome.held.map(\.ticket), more: outcome.more,
-            isNewEpoch: isNewEpoch)
+            isNewEpoch: isNewEpoch, goesOn: outcome.settling == .matching)
     }
 }
 

@@ -72,7 +72,12 @@ package enum Files {
         durability: Durability = .process
     ) throws(LoopError) {
         let temporary = "\(path).new"
-        let descriptor = shim_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        var descriptor = shim_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        if descriptor < 0, errno == EEXIST {
+            // Left by a process that was killed: its owner and mode are not to be taken over, nor a link followed.
+            unlink(temporary)
+            descriptor = shim_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+        }
         guard descriptor >= 0 else { throw LoopError.last("open \(temporary)") }
         do throws(LoopError) {
             defer { close(descriptor) }

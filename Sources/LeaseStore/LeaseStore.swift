@@ -86,6 +86,7 @@ struct Answer {
         guard case .array(let items) = reply else { throw .notUnderstood(script, reply) }
         self.script = script
         self.items = items
+        if word == "late" { throw .late(script) }
     }
 
     var word: String { text(0) }

@@ -47,6 +47,7 @@ package enum ScriptLibrary {
         "Match": .init(PackageResources.Match_lua),
         "Preemption": .init(PackageResources.Preemption_lua),
         "Session": .init(PackageResources.Session_lua),
+        "Settle": .init(PackageResources.Settle_lua),
     ]
 
     private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {

@@ -30,6 +30,14 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var description: String { message }
 
+    /// A coordinator's next connection has opened with a heartbeat meanwhile; nothing was changed.
+    static func late(_ script: RedisScript) -> StoreError {
+        StoreError(
+            kind: .unavailable,
+            message:
+                "\(script.name) arrived after a later connection of its coordinator had opened; nothing was changed")
+    }
+
     static func notUnderstood(_ script: RedisScript, _ reply: RedisReply) -> StoreError {
         StoreError(kind: .failed, message: "\(script.name) answered \(reply), which this version does not know")
     }

@@ -15,7 +15,7 @@ final class CoordinatorProcess: Process {
     private var renewCalls: [CallID: RenewCall] = [:]
     private var lastCall: UInt64 = 0
     private var lastDrawn = 0
-    private var epoch: String?
+    private var memory = PoolMemory()
     private var lastBeat: Int64 = 0
     private var armedFor: BootInstant?
     private var alarm = 0
@@ -37,7 +37,7 @@ final class CoordinatorProcess: Process {
         standstill = Standstill()
         calls = [:]
         renewCalls = [:]
-        epoch = nil
+        memory = PoolMemory()
         armedFor = nil
         lastBeat = 0
         let link = Link(of: self, to: world.master)
@@ -144,9 +144,14 @@ final class CoordinatorProcess: Process {
     }
 
     func release(holder: HolderID, _ hear: @escaping (ReleaseOutcome?) -> Void) {
-        let store = world.store
+        let (store, instance, beat) = (world.store, instance, waiters.lastBeat)
         link?.send(
-            "release", { .released(try? await store.release(holder: holder, caller: "", kind: .gpu, by: "holder")) }
+            "release",
+            {
+                .released(
+                    try? await store.release(
+                        holder: holder, caller: "", kind: .gpu, by: "holder", coordinator: instance, beat: beat))
+            }
         ) {
             if case .released(let outcome) = $0 { hear(outcome) }
         }
@@ -279,8 +284,8 @@ final class CoordinatorProcess: Process {
             perform(renewals.handle(event, at: clock))
             arm()
         case .beat(let number, let outcome?):
-            let isNew = epoch != nil && epoch != outcome.epoch
-            epoch = outcome.epoch
+            let isNew = !memory.epoch.isEmpty && memory.epoch != outcome.epoch
+            memory = outcome.memory
             feed(
                 .beatAnswered(
                     number: number,
@@ -291,7 +296,7 @@ final class CoordinatorProcess: Process {
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
-        let ask = Ask(request, age, coordinator: instance)
+        let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat)
         let store = world.store
         link?.send(
             "ask",
@@ -307,14 +312,15 @@ final class CoordinatorProcess: Process {
     }
 
     private func answerAgain(_ ticket: TicketID, _ token: TokenHash, _ nonce: String) {
-        let (store, instance) = (world.store, instance)
+        let (store, instance, beat) = (world.store, instance, waiters.lastBeat)
         link?.send(
             "answer again",
             {
                 let answer: AgainAnswer
                 do throws(StoreError) {
                     answer = AgainAnswer(
-                        try await store.answerAgain(ticket, coordinator: instance, newToken: token, nonce: nonce))
+                        try await store.answerAgain(
+                            ticket, coordinator: instance, newToken: token, nonce: nonce, beat: beat))
                 } catch {
                     answer = .failed
                 }
@@ -323,13 +329,14 @@ final class CoordinatorProcess: Process {
     }
 
     private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
-        let (store, instance) = (world.store, instance)
+        let (store, instance, beat) = (world.store, instance, waiters.lastBeat)
         let why = CancelReason(cause)
         link?.send(
             "cancel",
             {
                 do throws(StoreError) {
-                    _ = try await store.cancel(ticket, coordinator: instance, token: token, why: why)
+                    _ = try await store.cancel(
+                        ticket, coordinator: instance, token: token, why: why, beat: beat)
                     return .nothing
                 } catch {
                     return .waiters(.cancelFailed(ticket, token, cause))
@@ -338,13 +345,13 @@ final class CoordinatorProcess: Process {
     }
 
     private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
-        let (store, instance) = (world.store, instance)
+        let (store, instance, beat) = (world.store, instance, waiters.lastBeat)
         link?.send(
             "cancel",
             {
                 do throws(StoreError) {
                     _ = try await store.cancel(
-                        ticket, lease: lease, coordinator: instance, token: token, why: .undelivered)
+                        ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: beat)
                     return .nothing
                 } catch {
                     return .waiters(.giveBackFailed(lease, ticket, token))
@@ -371,7 +378,7 @@ final class CoordinatorProcess: Process {
     private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
         lastBeat = number
         let store = world.store
-        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming)
+        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming, memory: memory)
         link?.send("beat", { .beat(number: number, try? await store.beat(beat)) }, hearing)
     }
 }

@@ -21,7 +21,7 @@ final class Errand {
             case .agent(.heartbeatAnswered(_, .heard(let messages))): messages.isEmpty
             case .beat(_, let outcome?):
                 outcome.unknown.isEmpty && outcome.moved.isEmpty && outcome.held.isEmpty
-                    && outcome.more.isEmpty
+                    && outcome.more.isEmpty && outcome.settling == .settled
             case .agent, .waiters, .renewals, .beat, .released, .revoked, .nothing: false
             }
         }

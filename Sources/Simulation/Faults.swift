@@ -22,6 +22,7 @@ enum Fault: String, CaseIterable, Sendable {
     case coordinatorLeaves = "coordinator-leaves"
     case coordinatorStops = "coordinator-stopped"
     case coordinatorCut = "coordinator-cut"
+    case coordinatorLate = "coordinator-scripts-late"
     case coordinatorInbox = "coordinator-inbox-lost"
     case mailLost = "messages-lost"
     case answersLost = "answers-lost"
@@ -102,6 +103,10 @@ extension World {
         case .agentLate:
             let end = now + numbers.duration(.seconds(2) ... .seconds(20))
             numbers.element(of: agents).link?.stick(until: end)
+            broken(until: end)
+        case .coordinatorLate:
+            let end = now + numbers.duration(.seconds(2) ... .seconds(20))
+            numbers.element(of: coordinators).link?.stick(until: end)
             broken(until: end)
         case .coordinatorInbox: if let inbox = numbers.element(of: coordinators).inbox { lose(inbox) }
         case .coordinatorCrash:

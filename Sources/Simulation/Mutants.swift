@@ -184,6 +184,34 @@ package struct Mutant: Sendable {
                     script: "Heartbeat", find: "return { 'succeeds-another', before, int(fence) }",
                     replace: "before = ''")
             ], model: ("restart", "TRUSTS_AN_OLDER_JOURNAL")),
+        Mutant(
+            "offered-unsettled", "a record that was lost offers units before all have spoken",
+            edits: [ScriptEdit(script: nil, find: "is_settled = saved[4] == '1'", replace: "is_settled = true")],
+            model: ("settle", "OFFERS_AT_ONCE")),
+        Mutant(
+            "never-settled", "a record that was lost takes asks for free units no more",
+            edits: [
+                ScriptEdit(script: "Beat", find: "call('HSET', KEYS[1], 'settled', '1')", replace: "local _ = nil")
+            ]),
+        Mutant(
+            "not-kept-apart", "what becomes free in a record that was lost is not matched later",
+            edits: [
+                ScriptEdit(script: nil, find: "call('ZADD', P .. 'settling', 0, unit.id)", replace: "local _ = nil")
+            ]),
+        Mutant(
+            "free-in-a-copy", "what is free in an older copy is not matched with who is queued meanwhile",
+            edits: [
+                ScriptEdit(
+                    script: "Beat", find: "do call('ZADD', P .. 'settling', 0, id) end", replace: "do local _ = nil end"
+                )
+            ]),
+        Mutant(
+            "any-connection", "scripts that a coordinator sent on an earlier connection are taken",
+            edits: [
+                ScriptEdit(
+                    script: nil, find: "return (last_beat(coordinator) or 0) > tonumber(beat) end",
+                    replace: "return false end")
+            ], model: ("late", "ANSWERS_LATE")),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),
         Mutant("no-rest", "a host does not rest after a reboot", switches: [.blindReboot]),
         Mutant("any-boot", "deadlines of an earlier boot are taken for this one's", switches: [.anyBoot]),

@@ -67,10 +67,6 @@ struct Plan {
             moment += numbers.duration(
                 numbers.chance(percent: 15) ? .seconds(20) ... .seconds(600) : .milliseconds(100) ... .seconds(7))
         }
-        // That another agent has spoken for a host is known to Redis alone: where that forgets it, nothing is promised.
-        if faults.contains(where: { $0.fault == .otherDirectory }) {
-            faults.removeAll { [.flush, .restore, .failover].contains($0.fault) }
-        }
     }
 
     private func session(_ id: Int, _ client: Int, _ numbers: inout RandomNumbers) -> Session {

@@ -196,6 +196,12 @@ final class World {
     }
 
     private func post(_ bytes: [UInt8], to instance: String, from master: Master) {
+        if instance == "agents" {
+            for agent in agents where agent.isRunning && agent.inbox?.master === master {
+                agent.inbox?.deliver(bytes) { _ in agent.feed(.forgotten) }
+            }
+            return
+        }
         guard let process = instances[instance] else { return }
         if now < weather.losesMailUntil, numbers.chance(percent: weather.mailLoss) {
             trace { "a message to \(instance) is lost" }

@@ -31,6 +31,7 @@ final class Scene: Sendable {
             }
         }
         try await eventually("the inbox is open") { isReady.withLock { $0 } }
+        try await store.settle()
     }
 
     func end() async {

@@ -89,6 +89,7 @@ private final class TopologyScene: Sendable {
 
     func start() async throws {
         try await connect(client)
+        try await store.settle()
         try await agent.start()
         try await eventually("the agent is registered") { await self.agent.isRegistered }
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import TestSupport
 import Testing
 
@@ -11,6 +12,22 @@ import Testing
             try Files.append(Array("!".utf8), to: path)
             #expect(text(try Files.read(path)) == "two!")
             #expect(try Files.list(directory) == ["journal"])
+        }
+    }
+
+    @Test func `what a process that was killed has left is not taken over`() throws {
+        try withDirectory { directory in
+            let (path, elsewhere) = ("\(directory)/settings", "\(directory)/elsewhere")
+            try Files.replace("\(path).new", with: Array("half a text that is longer".utf8), mode: 0o666)
+            try Files.replace(path, with: Array("secret".utf8), mode: 0o600)
+            #expect(text(try Files.read(path)) == "secret")
+            #expect(Files.permissions(path)?.mode == 0o600)
+            try Files.replace(elsewhere, with: Array("mine".utf8))
+            #expect(symlink(elsewhere, "\(path).new") == 0)
+            try Files.replace(path, with: Array("other".utf8))
+            #expect(text(try Files.read(path)) == "other")
+            #expect(text(try Files.read(elsewhere)) == "mine")
+            #expect(try Files.list(directory) == ["elsewhere", "settings"])
         }
     }
 

@@ -29,9 +29,16 @@ final class Pool: Sendable {
             }
         }
         try await eventually("the inboxes are open") { isReady.withLock { $0 } }
+        try await store.settle()
     }
 
     func end() async { await subscription.close() }
+
+    /// Redis has lost everything, and has settled since.
+    func forget() async throws {
+        try await redis.flushAll()
+        try await store.settle()
+    }
 
     /// Messages to an agent, of which there are so many at least.
     func agentMessages(_ instance: String, atLeast count: Int) async throws -> [AgentMessage] {
@@ -81,14 +88,29 @@ final class Pool: Sendable {
 
     func ask(
         _ ticket: String, priority: Priority = .standard, selector: Selector = .anyGPU, coordinator: String = "c1",
-        resume: Ask.Resume = .fresh, holder: String? = nil, affinity: String = ""
+        resume: Ask.Resume = .fresh, holder: String? = nil, affinity: String = "", beat: Int64 = .max
     ) async throws -> AskOutcome {
         try await store.ask(
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID(holder ?? "holder-\(ticket)"),
                 caller: "", priority: priority, ttl: .seconds(120), coordinator: InstanceID(coordinator),
                 token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume, affinity: affinity,
-                grace: .seconds(7)))
+                grace: .seconds(7), beat: beat))
+    }
+
+    /// Keeps the present record under another name.
+    func copy(to name: String) async throws { try await copy("lh:{default}:", to: name) }
+    /// Puts a record that was kept in place of the present one.
+    func restore(from name: String) async throws { try await copy(name, to: "lh:{default}:") }
+
+    private func copy(_ from: String, to name: String) async throws {
+        let script = """
+            for _, key in ipairs(redis.call('KEYS', ARGV[2] .. '*')) do redis.call('DEL', key) end
+            for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+              redis.call('COPY', key, ARGV[2] .. string.sub(key, #ARGV[1] + 1))
+            end
+            """
+        _ = try await redis.client.command(["EVAL", .text(script), "0", .text(from), .text(name)])
     }
 
     /// The lease that stands, offered or held, for a ticket.
@@ -130,12 +152,13 @@ final class Pool: Sendable {
 
     @discardableResult
     func beat(
-        _ number: Int64 = 1, count: Int = .max, tickets: [String] = [], coordinator: String = "c1"
+        _ number: Int64 = 1, count: Int = .max, tickets: [String] = [], coordinator: String = "c1",
+        memory: PoolMemory = PoolMemory()
     ) async throws -> BeatOutcome {
         try await store.beat(
             Beat(
                 coordinator: InstanceID(coordinator), number: number, count: count,
-                tickets: tickets.map { TicketID($0) }))
+                tickets: tickets.map { TicketID($0) }, memory: memory))
     }
 }
 

@@ -1,5 +1,6 @@
 import LeaseModel
 import LeaseStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -182,7 +183,7 @@ import Testing
     @Test func `of two leases for one ticket neither ends the other`() async throws {
         try await withPool(units: 2) { pool in
             let lease = try await pool.grant("t1")
-            try await pool.redis.flushAll()
+            try await pool.forget()
             try await pool.heartbeat([pool.report("h1/1")], first: false)
             let second = try await pool.grant("t1")
             #expect(second != lease)
@@ -203,7 +204,7 @@ import Testing
     @Test func `a grant that nobody waits for takes no other lease of its ticket`() async throws {
         try await withPool(units: 2) { pool in
             let undelivered = try await pool.grant("t1")
-            try await pool.redis.flushAll()
+            try await pool.forget()
             try await pool.heartbeat([pool.report("h1/1")], first: false)
             let told = try await pool.grant("t1")
             let token = TokenHash("hash-t1")
@@ -384,6 +385,119 @@ import Testing
             let reply = try await pool.redis.client.command(["KEYS", "*"])
             guard case .array(let keys) = reply else { throw NoLease(ticket: "") }
             #expect(keys.count == 7, "\(keys)")
+        }
+    }
+}
+
+@Suite struct `A record that Redis has lost is filled before anything is offered` {
+    /// What a coordinator knows after its last heartbeat.
+    private static func memory(_ pool: Pool, coordinator: String = "c1") async throws -> PoolMemory {
+        try await pool.beat(1, coordinator: coordinator).memory
+    }
+
+    @Test func `after a flush nothing is offered before coordinators and agents have spoken`() async throws {
+        try await withPool { pool in
+            let memory = try await Self.memory(pool)
+            #expect(memory.hosts == 1)
+            try await pool.redis.flushAll()
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            guard case .queued = try await pool.ask("later", priority: Priority(50)) else {
+                throw NoLease(ticket: "later")
+            }
+            let lost = try await pool.beat(2, memory: memory)
+            #expect(lost.epoch != memory.epoch)
+            #expect(lost.settling == .waiting)
+            guard case .queued = try await pool.ask("first", resume: .again(score: 7)) else {
+                throw NoLease(ticket: "first")
+            }
+            #expect(try await pool.lease(of: "first") == nil)
+            // Its agent has yet to say so in this settling.
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            let number = Mutex<Int64>(2)
+            try await eventually("it has settled") {
+                let beat = number.withLock { number in
+                    number += 1
+                    return number
+                }
+                return try await pool.beat(beat, memory: lost.memory).settling == .settled
+            }
+            #expect(try await pool.lease(of: "first") != nil)
+            #expect(try await pool.queue() == ["later"])
+        }
+    }
+
+    @Test func `a request that is repeated after a flush finds its lease`() async throws {
+        try await withPool(units: 2) { pool in
+            let lease = try await pool.grant("t1")
+            let memory = try await Self.memory(pool)
+            try await pool.redis.flushAll()
+            let held = try pool.held(lease, ticket: "t1")
+            // A unit of an agent that speaks first is not taken for it.
+            try await pool.heartbeat([pool.report("h2/0")], origin: pool.origin("h2", "a2"))
+            guard case .queued = try await pool.ask("t1") else { throw NoLease(ticket: "t1") }
+            #expect(try await pool.beat(2, memory: memory).settling == .waiting)
+            try await pool.heartbeat([pool.report("h1/0", .held(held)), pool.report("h1/1")], first: false)
+            #expect(try await pool.ask("t1") == .held(lease))
+            #expect(try await pool.queue() == [])
+        }
+    }
+
+    @Test func `an older copy is known by the event that it lacks, once`() async throws {
+        try await withPool(units: 2) { pool in
+            try await pool.copy(to: "old")
+            let lease = try await pool.grant("t1")
+            let memory = try await Self.memory(pool)
+            #expect(try await pool.beat(2, memory: memory).epoch == memory.epoch)
+            try await pool.restore(from: "old")
+            let lost = try await pool.beat(3, memory: memory)
+            #expect(lost.epoch != memory.epoch)
+            #expect(lost.settling == .waiting)
+            // Free there; but its agent has yet to speak.
+            guard case .queued = try await pool.ask("t2") else { throw NoLease(ticket: "t2") }
+            #expect(try await pool.beat(1, coordinator: "c2", memory: memory).epoch == lost.epoch)
+            #expect(try await pool.beat(4, memory: lost.memory).epoch == lost.epoch)
+            try await pool.heartbeat(
+                [pool.report("h1/0", .held(pool.held(lease, ticket: "t1"))), pool.report("h1/1")], first: false)
+            #expect(try await pool.lease(of: "t1") == lease)
+        }
+    }
+
+    @Test func `a coordinator that notices late has its waiters queued before more is offered`() async throws {
+        try await withPool { pool in
+            let memory = try await Self.memory(pool)
+            try await pool.forget()
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            let late = try await pool.beat(2, memory: memory)
+            #expect(late.settling == .waiting)
+            guard case .queued = try await pool.ask("t1") else { throw NoLease(ticket: "t1") }
+            #expect(try await pool.beat(3, memory: late.memory).settling == .waiting)
+        }
+    }
+
+    @Test func `a coordinator's script changes nothing once its next connection has opened with a heartbeat`()
+        async throws
+    {
+        try await withPool { pool in
+            let c1 = pool.coordinator
+            let lease = try await pool.grant("t1")
+            try await pool.beat(5)
+            let token = TokenHash("hash-t1")
+            await #expect(throws: StoreError.self) {
+                try await pool.store.answerAgain(
+                    TicketID("t1"), coordinator: c1, newToken: TokenHash("late"), nonce: "n", beat: 4)
+            }
+            await #expect(throws: StoreError.self) {
+                try await pool.store.cancel(TicketID("t1"), coordinator: c1, token: token, why: .cancelled, beat: 4)
+            }
+            await #expect(throws: StoreError.self) {
+                try await pool.store.release(
+                    holder: HolderID("holder-t1"), caller: "", kind: .gpu, by: "", coordinator: c1, beat: 4)
+            }
+            await #expect(throws: StoreError.self) { try await pool.beat(4) }
+            await #expect(throws: StoreError.self) { try await pool.ask("t2", beat: 4) }
+            #expect(try await pool.lease(of: "t1") == lease)
+            #expect(try await pool.queue() == [])
+            guard case .queued = try await pool.ask("t2", beat: 5) else { throw NoLease(ticket: "t2") }
         }
     }
 }

@@ -10,7 +10,7 @@ package struct AgentMachine: Equatable {
         /// The inbox was opened anew: messages may have been lost, and it may lead to another server than the commands.
         /// Only a new session tells its mail from that of a server left behind.
         case subscribed
-        /// A coordinator has found Redis empty.
+        /// A coordinator has found that Redis has lost what it knew.
         case forgotten
         case mail(AgentMail)
         case heartbeatAnswered(session: Int64, HeartbeatAnswer)
@@ -134,9 +134,6 @@ package struct AgentMachine: Equatable {
     static let journalPause = Duration.milliseconds(200)
     /// How long after a first heartbeat without a good answer the next one follows.
     static let retryPause = Duration.seconds(1)
-    /// Once Redis has forgotten everything, agents speak after every coordinator has queued its waiters again with two
-    /// heartbeats of theirs: a unit that is told to be free earlier would go to whoever came first since.
-    static let orderPause = Limits.beat * 2
     /// Messages kept while a session opens; what is beyond is told again by a heartbeat's answer.
     static let earlyMessages = 1024
     /// Until a wish that Redis could not judge is put to it again.
@@ -236,7 +233,7 @@ package struct AgentMachine: Equatable {
         case .connected: beginSession(at: now)
         case .disconnected: link = .down
         case .subscribed: if isConnected { beginSession(at: now) }
-        case .forgotten: nextHeartbeat = nextHeartbeat.map { min($0, now + Self.orderPause) }
+        case .forgotten: wantsHeartbeat = true
         case .mail(let mail): if mail.session == session { receive(mail.messages, at: now) }
         case .heartbeatAnswered(let session, let answer):
             if session == self.session { heartbeatAnswered(answer, at: now) }

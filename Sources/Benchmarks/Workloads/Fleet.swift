@@ -36,6 +36,7 @@ struct Fleet: Sendable {
 
     /// All hosts speak, so many at a time.
     func register(hosts: Int, unitsEach: Int, isFirst: Bool = true) async throws {
+        // A pool that nobody has beaten in offers nothing.
         _ = try await store.beat(Beat(coordinator: coordinator, number: 1, count: 0, tickets: []))
         try await concurrently(hosts, atOnce: 64) { try await heartbeat($0, unitsEach: unitsEach, isFirst: isFirst) }
     }

@@ -24,52 +24,74 @@ extension Coordinator {
         guard trail?.state == .behind else { return }
         let last = trail?.last
         audit { (trail) throws(LoopError) in trail.beginComparing() }
-        loop.spawn { await self.compareAudit(epoch, from: last) }
+        guard let number = trail?.comparison else { return }
+        loop.spawn { await self.compareAudit(epoch, from: last, number) }
     }
 
-    private func compareAudit(_ epoch: String, from last: RedisStreamID?) async {
+    private func compareAudit(_ epoch: String, from last: RedisStreamID?, _ number: Int) async {
         do throws(StoreError) {
-            // The page that begins with the last event of the file, where the stream still has it.
-            var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
-            // Behind a gap that is marked already, whatever the stream has is what follows it.
-            let isMarked = trail?.epoch == epoch && trail?.endsWithGap == true
-            let marker = isMarked ? nil : await marker(epoch, last, page)
-            if isMarked { page = try await store.history(after: "0-0", limit: EventFeed.page) }
-            if let marker {
-                audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
-                page = try await store.history(after: "0-0", limit: EventFeed.page)
-            }
-            // The first of the page is the last of the file, which may know no more than its id.
-            if marker == nil, !isMarked, let last { page.events.removeAll { RedisStreamID($0.id) == last } }
-            while trail?.state == .comparing {
-                guard let next = page.last else {
-                    audit { (trail) throws(LoopError) in
-                        if try !trail.pastIsTaken() { trail.fallBehind() }
-                    }
-                    return
+            let continuation = try await continuation(epoch, last)
+            guard trail?.isComparing(number) == true else { return }
+            switch continuation {
+            case .seamless(let page): try await takePast(from: page, number)
+            case .behindGap(let marker):
+                if let marker {
+                    audit { (trail) throws(LoopError) in try trail.mark(marker, epoch: epoch, time: wallTime) }
                 }
-                audit { (trail) throws(LoopError) in try trail.takePast(page.events) }
-                page = try await store.history(after: next, limit: EventFeed.page)
+                try await takePast(from: try await store.history(after: "0-0", limit: EventFeed.page), number)
             }
         } catch {
             log.debug("audit_comparison_failed", ["error": .text(error.message)])
-            audit { (trail) throws(LoopError) in trail.fallBehind() }
+            if trail?.isComparing(number) == true { audit { (trail) throws(LoopError) in trail.fallBehind() } }
         }
     }
 
-    /// What has to be marked before the stream goes on in the file; nil where it follows without a gap.
-    private func marker(
-        _ epoch: String, _ last: RedisStreamID?, _ page: EventPage
-    ) async -> AuditTrail.Marker? {
-        guard let known = trail?.epoch else { return .begun }
-        guard known == epoch else { return .redisForgot }
-        // Without an event the page begins where the stream does.
-        guard let last else { return nil }
-        if page.first.map({ RedisStreamID($0) }) == last { return nil }
+    /// How the stream goes on from the file's end.
+    private enum Continuation {
+        /// Nothing is missing before this page.
+        case seamless(EventPage)
+        /// Whatever the stream has follows a gap; the marker is nil where that is marked already.
+        case behindGap(AuditTrail.Marker?)
+    }
+
+    private func continuation(
+        _ epoch: String, _ last: RedisStreamID?
+    ) async throws(StoreError) -> Continuation {
+        guard let known = trail?.epoch else { return .behindGap(.begun) }
+        // An older copy has a new epoch as well, once it was noticed.
+        let isKnown = known == epoch
+        guard isKnown || last != nil else { return .behindGap(.redisForgot) }
+        if isKnown, trail?.endsWithGap == true { return .behindGap(nil) }
+        // The page that begins with the last event of the file, where the stream still has it. Without an event it begins
+        // where the stream does.
+        var page = try await store.history(after: last?.before.text ?? "0-0", limit: EventFeed.page)
+        guard let last else { return .seamless(page) }
+        if isKnown, page.first.map({ RedisStreamID($0) }) == last {
+            // The file may know no more of it than its id.
+            page.events.removeAll { RedisStreamID($0.id) == last }
+            return .seamless(page)
+        }
         // Does it reach back behind the file's end, and lacks only that?
-        let oldest = try? await store.history(after: "0-0", limit: 1)
-        guard let first = oldest?.first, RedisStreamID(first) < last else { return .missed }
-        return .wentBack
+        let oldest = try await store.history(after: "0-0", limit: 1)
+        guard let first = oldest.first, RedisStreamID(first) < last else {
+            return .behindGap(isKnown ? .missed : .redisForgot)
+        }
+        return .behindGap(.wentBack)
+    }
+
+    /// Takes this page and all behind it.
+    private func takePast(from first: EventPage, _ number: Int) async throws(StoreError) {
+        var page = first
+        while trail?.isComparing(number) == true {
+            guard let next = page.last else {
+                audit { (trail) throws(LoopError) in
+                    if try !trail.pastIsTaken() { trail.fallBehind() }
+                }
+                return
+            }
+            audit { (trail) throws(LoopError) in try trail.takePast(page.events) }
+            page = try await store.history(after: next, limit: EventFeed.page)
+        }
     }
 
     /// How the file stands to the stream; nil where none is kept.

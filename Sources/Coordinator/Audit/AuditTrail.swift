@@ -26,6 +26,8 @@ struct AuditTrail {
 
     let path: String
     private(set) var state = State.behind
+    /// Number of the last comparison.
+    private(set) var comparison = 0
     /// The newest event in the file; nil in a new one.
     private(set) var last: RedisStreamID?
     private(set) var chain = AuditChain()
@@ -132,7 +134,13 @@ struct AuditTrail {
     }
 
     /// Not to be called while it is compared.
-    mutating func beginComparing() { state = .comparing }
+    mutating func beginComparing() {
+        state = .comparing
+        comparison += 1
+    }
+
+    /// Whether the comparison of this number goes on: a file that fell behind meanwhile is compared by another one.
+    func isComparing(_ number: Int) -> Bool { state == .comparing && comparison == number }
 
     // MARK: The file
 
@@ -183,7 +191,11 @@ struct AuditTrail {
             let document = EventFeed.document(of: event)
             // A page and the stream's reader may bring the same event, each of them brings none twice. A server that has
             // lost its memory may give an id anew.
-            guard recent[id] != document.hashValue else { continue }
+            guard recent[id] != document.hashValue else {
+                // Where the stream stands now: behind a gap that may be before what the file ends with.
+                last = id
+                continue
+            }
             bytes += next.line(document)
             taken.append((id, document))
         }

@@ -34,10 +34,12 @@ extension Coordinator {
         }
         guard let holder else { throw Malformed(Texts.unlockNeeds) }
         let number = keep(call)
-        loop.spawn { [store] in
+        let beat = waiters.lastBeat
+        loop.spawn { [store, instance] in
             let reply: Reply
             do throws(StoreError) {
-                let outcome = try await store.release(holder: holder, caller: caller.name, kind: kind, by: caller.by)
+                let outcome = try await store.release(
+                    holder: holder, caller: caller.name, kind: kind, by: caller.by, coordinator: instance, beat: beat)
                 reply = Self.reply(to: outcome, Texts.notHeldByID(holder.text))
             } catch {
                 reply = .refusal(503, "unavailable", Texts.unavailable)

@@ -47,16 +47,19 @@ package struct BeatAnswer: Hashable, Sendable {
     package var more: [TicketID] = []
     /// Redis answered out of another memory than last time: it was flushed or replaced.
     package var isNewEpoch = false
+    /// The pool has units to match that were kept apart, with the next heartbeat.
+    package var goesOn = false
 
     package init(
         unknown: [TicketID] = [], moved: [TicketID] = [], held: [TicketID] = [], more: [TicketID] = [],
-        isNewEpoch: Bool = false
+        isNewEpoch: Bool = false, goesOn: Bool = false
     ) {
         self.unknown = unknown
         self.moved = moved
         self.held = held
         self.more = more
         self.isNewEpoch = isNewEpoch
+        self.goesOn = goesOn
     }
 }
 

@@ -96,6 +96,9 @@ package struct Waiters {
         self.limit = limit
     }
 
+    /// Number of the last heartbeat that was sent, 0 before the first.
+    package var lastBeat: Int64 { beats.last }
+
     /// Tickets that wait, are being answered or are kept for their clients.
     package var count: Int { waiters.count }
 

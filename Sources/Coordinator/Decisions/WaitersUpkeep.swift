@@ -41,8 +41,8 @@ extension Waiters {
         for cancel in owed { takeBack(cancel.ticket, cancel.token, cancel.cause) }
         for owed in owedLeases { actions.append(.giveBack(owed.lease, owed.ticket, owed.token)) }
         owedLeases.removeAll()
-        // The others are queued again at once, before agents speak: who came first goes first.
-        if answer.isNewEpoch { beat(at: now) }
+        // The others are queued again at once: who came first goes first.
+        if answer.isNewEpoch || answer.goesOn { beat(at: now) }
     }
 
     /// A cancel that was not heard is said again once Redis answers; it acts only while the record is ours and of
@@ -81,6 +81,9 @@ extension Waiters {
         isBeating = false
         settledAt = now + Self.settling
         naming.nameAll()
+        // First of all on a new connection: what is still under way on the one before is late from then on, and a Redis that
+        // has lost its memory offers nothing.
+        beat(at: now)
         var unsent: [(score: Int64, order: Int64, ticket: TicketID)] = []
         for (ticket, waiter) in waiters {
             guard case .unsent = waiter.state else { continue }

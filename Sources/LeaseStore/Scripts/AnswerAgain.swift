@@ -11,12 +11,14 @@ package enum AnswerAgainOutcome: Equatable, Sendable {
 
 extension LeaseStore {
     /// Answers a lease that stands for a waiting ticket, as a renewal with a new token (design §4.8).
+    ///
+    /// - Parameter beat: Number of the coordinator's last heartbeat; throws where Redis has had a later one.
     package func answerAgain(
-        _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String
+        _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String, beat: Int64 = .max
     ) async throws(StoreError) -> AnswerAgainOutcome {
         let answer = try await run(
             ScriptLibrary.answerAgain,
-            [.text(ticket.text), .text(coordinator.text), .text(newToken.text), .text(nonce)])
+            [.text(ticket.text), .text(coordinator.text), .text(newToken.text), .text(nonce), .integer(beat)])
         switch answer.word {
         case "asked":
             guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }

@@ -2,11 +2,13 @@
 -- uses: Keys Clock Events Mail Match
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
 -- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or "",
--- 14 grace ms
+-- 14 grace ms, 15 number of the coordinator's last heartbeat
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
--- | {"name-taken"}: the ticket is that of another holder or selector
+-- | {"name-taken"}: the ticket is that of another holder or selector | {"late"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
 local again = ARGV[11] ~= ''
+local beaten = last_beat(coordinator)
+if beaten and beaten > tonumber(ARGV[15]) then return { 'late' } end
 local refused = call('GET', P .. 'refused:' .. ticket)
 if refused then
   local by, why = string.match(refused, '^(.-)\31(.*)$')
@@ -64,7 +66,7 @@ local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller =
   affinity = ARGV[13], grace = ARGV[14] }
 call('SADD', P .. 'waiting:' .. coordinator, ticket)
 -- One that has beaten is among them until it is swept.
-if call('HEXISTS', P .. 'beats', coordinator) == 0 then
+if not beaten then
   call('ZADD', P .. 'coordinators', 'NX', now_ms + tonumber(ARGV[12]), coordinator)
 end
 local unit = free_unit(selector, terms.affinity)

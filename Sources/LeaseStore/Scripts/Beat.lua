@@ -1,15 +1,17 @@
 -- Beat: a coordinator's heartbeat (design §4.7, §6). Compares a slice of its waiting tickets and sweeps what has
 -- lapsed: offers, coordinators, hosts, drains; a bounded number a call.
--- uses: Keys Clock Events Mail Match Drop Drains
+-- uses: Keys Clock Events Mail Match Drop Drains Settle
 -- ARGV 1 coordinator, 2 number, 3 presence ms, 4 fresh epoch, 5 ms after which a lost host is dropped,
--- 6 how many tickets the coordinator has, 7… tickets
+-- 6 how many tickets the coordinator has, 7 the epoch that it knows or "", 8 the newest event that it knows, 9 how many
+-- hosts were present when it last heard, 10… tickets
 -- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id,
--- {some of its tickets, where more are known here than it has}}
+-- {some of its tickets, where more are known here than it has}, 0 settled | 1 settling | 2 settling goes on with the next
+-- heartbeat, hosts present} | {"late"}
 local coordinator = ARGV[1]
+if is_late(coordinator, ARGV[2]) then return { 'late' } end
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
--- Redis has lost everything: agents that have not noticed would not speak before their next heartbeat is due.
-if call('HSETNX', KEYS[1], 'epoch', ARGV[4]) == 1 then call('PUBLISH', P .. 'to:agents', 'forgotten') end
+note_loss(ARGV[7], ARGV[8], ARGV[4], ARGV[9])
 
 for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms), 'LIMIT', 0, 32)) do
   local record = lease_record(lease)
@@ -63,7 +65,7 @@ end
 count_drains()
 
 local unknown, moved, held = {}, {}, {}
-for i = 7, #ARGV do
+for i = 10, #ARGV do
   local ticket = ARGV[i]
   local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator')
   local lease = known[1] or ''
@@ -85,10 +87,12 @@ local more = {}
 if call('SCARD', P .. 'waiting:' .. coordinator) > tonumber(ARGV[6]) then
   more = call('SRANDMEMBER', P .. 'waiting:' .. coordinator, 256)
 end
+local settling = go_on_settling()
 save_clock()
 send_mail()
 local function event_id(command, from, to)
   local entry = call(command, P .. 'events', from, to, 'COUNT', 1)[1]
   return entry and entry[1] or '0-0'
 end
-return { event_id('XREVRANGE', '+', '-'), call('HGET', KEYS[1], 'epoch'), unknown, moved, held, event_id('XRANGE', '-', '+'), more }
+return { event_id('XREVRANGE', '+', '-'), call('HGET', KEYS[1], 'epoch'), unknown, moved, held, event_id('XRANGE', '-', '+'), more,
+  settling, call('ZCARD', P .. 'hosts') }

@@ -9,16 +9,45 @@ package struct Beat: Equatable, Sendable {
     package var count: Int
     /// At most `Limits.ticketsPerBeat`.
     package var tickets: [TicketID]
+    package var memory: PoolMemory
 
-    package init(coordinator: InstanceID, number: Int64, count: Int, tickets: [TicketID]) {
+    package init(
+        coordinator: InstanceID, number: Int64, count: Int, tickets: [TicketID], memory: PoolMemory = PoolMemory()
+    ) {
         self.coordinator = coordinator
         self.number = number
         self.count = count
         self.tickets = tickets
+        self.memory = memory
+    }
+}
+
+/// What a coordinator knows of the pool's record: Redis has lost some of it where it does not (docs/decisions/0009).
+package struct PoolMemory: Equatable, Sendable {
+    /// That of the last answer, or empty.
+    package var epoch: String
+    /// The newest event, `0-0` for none.
+    package var event: String
+    /// Hosts that were present.
+    package var hosts: Int
+
+    package init(epoch: String = "", event: String = "0-0", hosts: Int = 0) {
+        self.epoch = epoch
+        self.event = event
+        self.hosts = hosts
     }
 }
 
 package struct BeatOutcome: Equatable, Sendable {
+    /// Whether units are offered, or the record is being filled again.
+    package enum Settling: Int64, Equatable, Sendable {
+        case settled
+        /// Others have yet to speak.
+        case waiting
+        /// All have spoken: further heartbeats offer what is free.
+        case matching
+    }
+
     package struct Held: Equatable, Sendable {
         package var ticket: TicketID
         package var lease: LeaseID
@@ -39,10 +68,13 @@ package struct BeatOutcome: Equatable, Sendable {
     package var held: [Held]
     /// Where Redis knows more tickets of this coordinator than it has: some of those that Redis knows.
     package var more: [TicketID]
+    package var settling: Settling
+    /// Hosts that are present.
+    package var hosts: Int
 
     package init(
         lastEvent: String, firstEvent: String, epoch: String, unknown: [TicketID], moved: [TicketID], held: [Held],
-        more: [TicketID]
+        more: [TicketID], settling: Settling = .settled, hosts: Int = 0
     ) {
         self.lastEvent = lastEvent
         self.firstEvent = firstEvent
@@ -51,7 +83,12 @@ package struct BeatOutcome: Equatable, Sendable {
         self.moved = moved
         self.held = held
         self.more = more
+        self.settling = settling
+        self.hosts = hosts
     }
+
+    /// What its coordinator knows from now on.
+    package var memory: PoolMemory { PoolMemory(epoch: epoch, event: lastEvent, hosts: hosts) }
 }
 
 extension LeaseStore {
@@ -63,9 +100,12 @@ extension LeaseStore {
                 .text(beat.coordinator.text), .integer(beat.number),
                 .integer(Limits.coordinatorPresence.milliseconds),
                 .text("\(beat.coordinator.text):\(beat.number)"), .integer(Self.hostRecords.milliseconds),
-                .integer(Int64(beat.count)),
+                .integer(Int64(beat.count)), .text(beat.memory.epoch), .text(beat.memory.event),
+                .integer(Int64(beat.memory.hosts)),
             ] + beat.tickets.map { .text($0.text) })
-        guard answer.items.count == 7 else { throw answer.notUnderstood }
+        guard answer.items.count == 9, let settling = BeatOutcome.Settling(rawValue: answer.integer(7)) else {
+            throw answer.notUnderstood
+        }
         let pairs = answer.texts(4)
         let held = stride(from: 0, to: pairs.count - 1, by: 2).compactMap { index in
             (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
@@ -73,6 +113,7 @@ extension LeaseStore {
         return BeatOutcome(
             lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1),
             unknown: answer.texts(2).map { TicketID($0) },
-            moved: answer.texts(3).map { TicketID($0) }, held: held, more: answer.texts(6).map { TicketID($0) })
+            moved: answer.texts(3).map { TicketID($0) }, held: held, more: answer.texts(6).map { TicketID($0) },
+            settling: settling, hosts: Int(answer.integer(8)))
     }
 }

@@ -1,9 +1,11 @@
 -- Cancel: a coordinator gives up a ticket that is still its own, whatever has become of it (design §4.7).
 -- uses: Keys Clock Events Mail Match
 -- A grant that nobody waits for is given back by its own name: the ticket may have another lease, which was told.
--- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown, forgotten, 5 lease or ""
--- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"}
+-- ARGV 1 ticket, 2 coordinator, 3 token hash, 4 why: cancelled, timeout, undelivered, shutdown, forgotten, 5 lease or "",
+-- 6 number of the coordinator's last heartbeat
+-- returns {"cancelled"} | {"released"} | {"not-yours"} | {"unknown"} | {"late"}
 local ticket, coordinator, token, why, named = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if is_late(coordinator, ARGV[6]) then return { 'late' } end
 local kind = why == 'timeout' and 'timeout' or 'cancelled'
 local names = { 'lease', 'coordinator', 'selector', 'holder', 'token' }
 local known = fields(names, call('HMGET', P .. 'ticket:' .. ticket, unpack(names)))

@@ -47,6 +47,7 @@ call('HSET', P .. 'host:' .. host, 'instance', instance, 'session', session, 'ad
   'labels', ARGV[8], 'suspect', '', 'units', record.units, 'print', print)
 call('ZADD', P .. 'hosts', now_ms + tonumber(ARGV[9]), host)
 local was_lost = call('ZREM', P .. 'lost', host) == 1
+if not is_settled then call('SADD', P .. 'spoke', host) end
 
 local marks = read_marks(host, reports)
 local present = {}

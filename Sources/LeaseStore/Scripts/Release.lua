@@ -1,7 +1,8 @@
 -- Release: a holder gives its lease back; the unit is matched again in the same script (design §4.4).
 -- uses: Keys Clock Events Mail Match
--- ARGV 1 "token", 2 lease, 3 token hash, 4 by  |  1 "holder", 2 caller, 3 holder, 4 by, 5 kind
--- returns {"released", n} | {"not-held"} | {"marked"}
+-- ARGV 1 "token", 2 lease, 3 token hash, 4 by  |  1 "holder", 2 caller, 3 holder, 4 by, 5 kind, 6 coordinator, 7 number of its
+-- last heartbeat
+-- returns {"released", n} | {"not-held"} | {"marked"} | {"late"}
 local lease, record
 if ARGV[1] == 'token' then
   lease = ARGV[2]
@@ -13,6 +14,8 @@ if ARGV[1] == 'token' then
   end
   if record.token ~= ARGV[3] or record.state == 'offered' then return { 'not-held' } end
 else
+  -- Later it could meet this holder's next lease.
+  if is_late(ARGV[6], ARGV[7]) then return { 'late' } end
   for _, id in ipairs(call('ZRANGE', P .. 'holder:' .. ARGV[2] .. '/' .. ARGV[3], 0, -1)) do
     local found = lease_record(id)
     if found and call('HGET', P .. 'unit:' .. found.unit, 'kind') == ARGV[5] then

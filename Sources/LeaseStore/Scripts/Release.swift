@@ -32,12 +32,19 @@ extension LeaseStore {
 
     /// Gives back the oldest lease of this caller's holder on a unit of this kind. Never repeat it: later it could meet
     /// the holder's next lease (design §4.4).
+    ///
+    /// - Parameter beat: Number of the coordinator's last heartbeat; throws where Redis has had a later one.
     package func release(
-        holder: HolderID, caller: String, kind: UnitKind, by: String
+        holder: HolderID, caller: String, kind: UnitKind, by: String, coordinator: InstanceID = InstanceID(""),
+        beat: Int64 = .max
     ) async throws(StoreError) -> ReleaseOutcome {
         try await run(
             ScriptLibrary.release,
-            [.text("holder"), .text(caller), .text(holder.text), .text(by), .text(kind.rawValue)]
+            [
+                .text("holder"), .text(caller), .text(holder.text), .text(by), .text(kind.rawValue),
+                .text(coordinator.text),
+                .integer(beat),
+            ]
         ).releaseOutcome()
     }
 }

@@ -21,6 +21,13 @@ local others = {
     end
     return real('SET', key, value)
   end,
+  -- Its own ids are made of the server's wall clock.
+  XADD = function(key, limit, about, most, _, ...)
+    local last = real('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+    local ms = math.floor(KEYS[2] / 1000)
+    if last then ms = math.max(ms, tonumber(string.match(last[1], '^%d+'))) end
+    return real('XADD', key, limit, about, most, ms .. '-*', ...)
+  end,
   EXPIRE = function(key, life)
     expiries[#expiries + 1] = key
     expiries[#expiries + 1] = life * 1000

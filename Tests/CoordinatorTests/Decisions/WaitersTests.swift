@@ -21,6 +21,8 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
     return waiters
 }
 
+private struct Unexpected: Error { var actions: [Waiters.Action] }
+
 @Suite struct WaitersTests {
     @Test func `a grant is told from the moment its heartbeat was sent`() throws {
         var waiters = try queued(request(1))
@@ -33,6 +35,25 @@ private func queued(_ request: LockRequest, at now: BootInstant = at(1)) throws 
         #expect(waiters.handle(.delivered(CallID(1)), at: at(3)).isEmpty)
         #expect(waiters.count == 0)
         #expect(waiters.wakeAt == nil)
+    }
+
+    @Test func `a new connection begins with a heartbeat, before anything is asked again`() throws {
+        var waiters = connected()
+        _ = waiters.handle(.redisLost, at: at(1))
+        _ = waiters.handle(.lockRequested(try request(1)), at: at(2))
+        let actions = waiters.handle(.redisBack, at: at(3))
+        guard case .beat(number: 2, _, _) = actions.first else { throw Unexpected(actions: actions) }
+        #expect(waiters.lastBeat == 2)
+        #expect(actions.asks.map(\.reference.ticket.text) == ["t-1"])
+        #expect(waiters.handle(.beatDue, at: at(3)).isEmpty, "one is under way")
+    }
+
+    @Test func `goes on beating while the pool has units to match that were kept apart`() {
+        var waiters = connected()
+        _ = waiters.handle(.beatDue, at: at(1))
+        let more = waiters.handle(.beatAnswered(number: 2, BeatAnswer(goesOn: true)), at: at(1))
+        #expect(more == [.beat(number: 3, count: 0, naming: [])])
+        #expect(waiters.handle(.beatAnswered(number: 3, BeatAnswer()), at: at(1)).isEmpty)
     }
 
     @Test func `a grant may overtake the answer of its own ask`() throws {

@@ -46,6 +46,7 @@ struct RandomPool {
                 host: try HostID("h2"), instance: 1, units: try ["h2/0", "h2/model-load"].map { try UnitID($0) },
                 labels: [:]),
         ]
+        try await store.settle()
         for index in agents.indices { try await heartbeat(index, isFirst: true) }
     }
 

@@ -76,6 +76,7 @@ end
 -- A free unit that this selector takes, nil where none is free: one that served this affinity last, or the smallest that
 -- fits.
 local function free_unit(selector, affinity)
+  if not is_settled then return nil end
   local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
   local kind, scope = string.match(base, '^([^/]*)/(.*)$')
   if affinity ~= '' then
@@ -188,17 +189,19 @@ local function set_state(unit, state)
   unit.state, unit.lease = state, ''
 end
 
--- The unit is free: offer it to the first waiter, or put it among the free.
+-- The unit is free: offer it to the first waiter, or put it among the free. Until the record has settled it is kept apart.
 local function settle(unit, after)
   local host = host_record(unit.host)
   if host.suspect == '1' or host.instance == '' then return set_state(unit, 'unheard') end
-  if host.cordoned ~= '1' then
+  if host.cordoned ~= '1' and is_settled then
     local ticket, queue = first_waiter(unit)
     if ticket then
       dequeue(ticket, queue)
       return offer(unit, ticket_terms(ticket), after)
     end
     put_among_free(unit)
+  elseif host.cordoned ~= '1' then
+    call('ZADD', P .. 'settling', 0, unit.id)
   end
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'free', 'lease', '')
   if unit.state == 'unheard' or unit.state == 'resting' then event('unit-state', 'unit', unit.id, 'state', 'free') end
@@ -308,6 +311,11 @@ local function is_silent(host)
   local presence = call('ZSCORE', P .. 'hosts', host)
   return not presence or tonumber(presence) < now_ms
 end
+
+-- The number of the last heartbeat that Redis has from a coordinator, or nil. Each of its connections begins with one, so that
+-- a script which names an earlier one was sent on a connection before: it changes nothing.
+local function last_beat(coordinator) return tonumber(call('HGET', P .. 'beats', coordinator)) end
+local function is_late(coordinator, beat) return (last_beat(coordinator) or 0) > tonumber(beat) end
 
 -- Nothing of this host is offered before it has spoken again.
 local function suspect(host)
