@@ -1,29 +1,51 @@
 -- Match: who gets a unit, and the moves of tickets and leases that every state change is made of (design §3, §4).
 -- uses: Keys Clock Events Mail
 local OFFER_WINDOW_MS = 2000
+-- How long units are held back for a request for several at its first attempt, where its coordinator says nothing.
+local GATHER_MS = 30000
+-- How many of one queue are looked at for a unit that those ahead cannot have now.
+local HEADS_LOOKED_AT = 4
 local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'grace',
   'token' }
 local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
-  'grace', 'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity' }
--- In the order of lease_names. Written out, so that Lua makes the table at once rather than growing it field by field.
+  'grace', 'token', 'state', 'unit', 'reason', 'by', 'why', 'beat', 'affinity', 'also' }
+-- `unit` is the first unit of a lease, `also` the others of one that spans several, with spaces between.
 local function lease_record(lease)
-  local v = call('HMGET', P .. 'lease:' .. lease, unpack(lease_names))
-  if not v[12] or v[12] == '' then return nil end
-  return { holder = v[1] or '', caller = v[2] or '', ticket = v[3] or '', coordinator = v[4] or '', priority = v[5] or '',
-    selector = v[6] or '', score = v[7] or '', ttl = v[8] or '', metadata = v[9] or '', grace = v[10] or '',
-    token = v[11] or '', state = v[12], unit = v[13] or '', reason = v[14] or '', by = v[15] or '', why = v[16] or '',
-    beat = v[17] or '', affinity = v[18] or '' }
+  local record = fields(lease_names, call('HMGET', P .. 'lease:' .. lease, unpack(lease_names)))
+  if record.also ~= '' then record.gather = call('HGET', P .. 'lease:' .. lease, 'gather') or '' end
+  return record.state ~= '' and record or nil
 end
 local unit_names = { 'host', 'kind', 'vram', 'type', 'labels', 'state', 'lease' }
--- In the order of unit_names.
 local function unit_record(unit)
-  local v = call('HMGET', P .. 'unit:' .. unit, unpack(unit_names))
-  if not v[2] or v[2] == '' then return nil end
-  return { id = unit, host = v[1] or '', kind = v[2], vram = v[3] or '', type = v[4] or '', labels = v[5] or '',
-    state = v[6] or '', lease = v[7] or '' }
+  local record = fields(unit_names, call('HMGET', P .. 'unit:' .. unit, unpack(unit_names)))
+  record.id = unit
+  return record.kind ~= '' and record or nil
 end
 local function host_of(lease) return string.match(lease, '^([^/]*)/') or '' end
 local function unit_of(lease) return string.match(lease, '^([^#]*)#') or '' end
+-- How many units of one host a selector takes, all or none.
+local function width(selector) return tonumber(string.match(selector, '[?&]count=(%d+)')) or 1 end
+-- The last field of an event about a lease that spans several units; nothing for all others.
+local function spanning(record)
+  if record.also ~= '' then return 'also', record.also end
+end
+
+-- The units that are recorded as this lease's.
+local function units_of(lease, record)
+  local found = {}
+  local function look(id)
+    local unit = unit_record(id)
+    if unit and unit.lease == lease then found[#found + 1] = unit end
+  end
+  look(record.unit)
+  for id in string.gmatch(record.also, '%S+') do look(id) end
+  return found
+end
+-- What all units of a lease are now.
+local function mark_units(record, state)
+  call('HSET', P .. 'unit:' .. record.unit, 'state', state)
+  for id in string.gmatch(record.also, '%S+') do call('HSET', P .. 'unit:' .. id, 'state', state) end
+end
 
 local function meets(unit, selector)
   local base, conditions = string.match(selector, '^([^?]*)%??(.*)$')
@@ -36,6 +58,7 @@ local function meets(unit, selector)
       if (tonumber(unit.vram) or 0) < tonumber(value) then return false end
     elseif name == 'type' then
       if unit.type ~= value then return false end
+    elseif name == 'count' then -- of the host, not of a unit
     elseif not string.find(unit.labels, ',' .. string.sub(name, 7) .. '=' .. value .. ',', 1, true) then
       return false
     end
@@ -71,6 +94,11 @@ end
 local function forget_warm(unit)
   local before = call('HGET', P .. 'unit:' .. unit, 'warm')
   if before then call('ZREM', P .. 'warm:' .. before, unit) end
+end
+
+local function warm_units(record)
+  warm(record.unit, record.affinity)
+  for id in string.gmatch(record.also, '%S+') do warm(id, record.affinity) end
 end
 
 -- A free unit that this selector takes, nil where none is free: one that served this affinity last, or the smallest that
@@ -127,11 +155,14 @@ local function waits(kind, terms)
     'priority', terms.priority, 'score', terms.score, 'coordinator', terms.coordinator, 'ttl', terms.ttl)
 end
 
-local function first_waiter(unit)
+-- `passed`: how many of each queue cannot have the unit now, nil where nobody was passed over.
+local function first_waiter(unit, passed)
   if call('SCARD', P .. 'queues') == 0 then return nil end
   local best, best_score, best_queue
   local function look(selector)
-    local head = call('ZRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')
+    local at = passed and passed[selector] or 0
+    if at == HEADS_LOOKED_AT then return end
+    local head = call('ZRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')
     if head[1] then
       local score = tonumber(head[2])
       if not best or score < best_score or (score == best_score and head[1] < best) then
@@ -145,11 +176,12 @@ local function first_waiter(unit)
   for _, selector in ipairs(call('SMEMBERS', P .. 'conditional')) do
     if meets(unit, selector) then look(selector) end
   end
-  return best, best_queue
+  return best, best_queue, best_score
 end
 
--- `terms` has terms_names; `after` is {lease, token} of the release that made room, or nil.
-local function offer(unit, terms, after)
+-- `terms` has terms_names; `after` is {lease, token} of the release that made room, or nil; `others` the further units,
+-- or nil.
+local function offer(unit, terms, after, others)
   local fencing = int(next_fence())
   local lease = unit.id .. '#' .. fencing
   local beat = call('HGET', P .. 'beats', terms.coordinator) or ''
@@ -164,13 +196,25 @@ local function offer(unit, terms, after)
     record[#record + 1] = 'affinity'
     record[#record + 1] = terms.affinity
   end
+  local also = ''
+  if others then
+    local ids = {}
+    for i, other in ipairs(others) do
+      ids[i] = other.id
+      call('HSET', P .. 'unit:' .. other.id, 'state', 'offered', 'lease', lease)
+      other.state, other.lease = 'offered', lease
+    end
+    also = table.concat(ids, ' ')
+    for _, value in ipairs({ 'also', also, 'gather', terms.gather }) do record[#record + 1] = value end
+    message[#message + 1] = also
+  end
   call('HSET', P .. 'lease:' .. lease, unpack(record))
   call('HSET', P .. 'ticket:' .. terms.ticket, 'lease', lease)
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'offered', 'lease', lease)
   call('ZADD', P .. 'offers', now_ms + OFFER_WINDOW_MS, lease)
   unit.state, unit.lease = 'offered', lease
   event('offered', 'unit', unit.id, 'lease', lease, 'ticket', terms.ticket, 'holder', terms.holder, 'coordinator',
-    terms.coordinator, 'priority', terms.priority, 'ttl', terms.ttl)
+    terms.coordinator, 'priority', terms.priority, 'ttl', terms.ttl, spanning({ also = also }))
   tell_agent(unit.host, message)
   return lease
 end
@@ -189,23 +233,269 @@ local function set_state(unit, state)
   unit.state, unit.lease = state, ''
 end
 
--- The unit is free: offer it to the first waiter, or put it among the free. Until the record has settled it is kept apart.
-local function settle(unit, after)
+-- What is held back on a host for a request for several units (docs/protocol.md §5), or, without a ticket, how long
+-- nothing may be. Nil where neither is the case.
+local gathering_names = { 'ticket', 'score', 'units', 'since', 'ends' }
+local function gathering(host)
+  local record = fields(gathering_names, call('HMGET', P .. 'gather:' .. host, unpack(gathering_names)))
+  return record.since ~= '' and record or nil
+end
+local function write_gathering(host, record)
+  call('HSET', P .. 'gather:' .. host, 'ticket', record.ticket, 'score', record.score, 'units', record.units, 'since',
+    record.since, 'ends', record.ends)
+  call('ZADD', P .. 'gathers', record.ends, host)
+  call('HSET', KEYS[1], 'gathers', '1')
+  has_gatherings = true
+end
+local function forget_gathering(host)
+  call('DEL', P .. 'gather:' .. host)
+  call('ZREM', P .. 'gathers', host)
+end
+local function held_back(record)
+  local found = {}
+  for id in string.gmatch(record.units, '%S+') do
+    local unit = unit_record(id)
+    if unit and unit.state == 'reserved' then found[#found + 1] = unit end
+  end
+  return found
+end
+
+-- Nothing is held back on this host any more, and for as long as it was nothing will be. Returns the units, which are
+-- nobody's until they are settled.
+local function scatter(host)
+  local record = has_gatherings and gathering(host)
+  if not record or record.ticket == '' then return {} end
+  local units = held_back(record)
+  call('HDEL', P .. 'ticket:' .. record.ticket, 'gathers')
+  record.ticket, record.score, record.units = '', '', ''
+  record.ends = int(2 * now_ms - tonumber(record.since))
+  write_gathering(host, record)
+  return units
+end
+
+-- Units that this script makes free and that have yet to be settled.
+local together = {}
+
+-- What this request could have of a host now, `most` units at most: `unit`, where one is given, what is held back for
+-- itself or for one behind it, what becomes free in this script, and what is free.
+local function within_reach(host, ticket, selector, score, most, unit)
+  local found, seen = {}, {}
+  local function look(candidate)
+    if #found < most and candidate and candidate.host == host and not seen[candidate.id] and meets(candidate, selector) then
+      seen[candidate.id] = true
+      found[#found + 1] = candidate
+    end
+  end
+  look(unit)
+  local held = gathering(host)
+  if held and held.ticket ~= '' and (held.ticket == ticket or tonumber(held.score) > score) then
+    for _, other in ipairs(held_back(held)) do look(other) end
+  end
+  for _, other in ipairs(together) do look(other) end
+  for _, id in ipairs(call('ZRANGE', P .. 'free:' .. string.match(selector, '^[^/]*') .. '/host=' .. host, 0, -1)) do
+    if #found == most then break end
+    look(unit_record(id))
+  end
+  return found, held
+end
+
+-- Takes units away from wherever within_reach has found them.
+local function claim(units, held)
+  local claimed = {}
+  for _, unit in ipairs(units) do
+    claimed[unit.id] = true
+    if unit.state == 'free' then take_from_free(unit) end
+  end
+  for i = #together, 1, -1 do
+    if claimed[together[i].id] then table.remove(together, i) end
+  end
+  if not held or held.ticket == '' then return end
+  local rest = {}
+  for id in string.gmatch(held.units, '%S+') do
+    if not claimed[id] then rest[#rest + 1] = id end
+  end
+  held.units = table.concat(rest, ' ')
+end
+
+local settle
+
+-- All units that a request for several takes: one offer, one lease.
+local function offer_several(units, ticket, selector, after, held)
+  local host = units[1].host
+  claim(units, held)
+  if held and held.ticket == ticket then
+    forget_gathering(host)
+  elseif held and held.ticket ~= '' then
+    write_gathering(host, held)
+  end
+  table.sort(units, function(a, b) return #a.id < #b.id or (#a.id == #b.id and a.id < b.id) end)
+  local known = call('HMGET', P .. 'ticket:' .. ticket, 'gathers', 'gather')
+  dequeue(ticket, selector)
+  call('HDEL', P .. 'ticket:' .. ticket, 'gathers')
+  local terms = ticket_terms(ticket)
+  terms.gather = known[2] or ''
+  offer(units[1], terms, after, { unpack(units, 2) })
+  local rest = {}
+  if known[1] and known[1] ~= host then
+    rest = scatter(known[1])
+  elseif held and held.ticket == ticket then
+    rest = held_back(held)
+  end
+  for _, unit in ipairs(rest) do settle(unit) end
+end
+
+-- Holds these units of a host back for a request that takes more, where it may: it gathers on one host at a time, a host
+-- for one request at a time, the one ahead, and not while the host makes up for the last attempt.
+local function hold_back(units, host, ticket, score, held)
+  local known = call('HMGET', P .. 'ticket:' .. ticket, 'gathers', 'gather')
+  local span = tonumber(known[2]) or GATHER_MS
+  if span == 0 or (known[1] and known[1] ~= host) then return false end
+  local since, ends = int(now_ms), int(now_ms + span)
+  local others = {}
+  if held and held.ticket == ticket then
+    since, ends = held.since, held.ends
+  elseif held and held.ticket ~= '' then
+    if tonumber(held.score) <= score then return false end
+    call('HDEL', P .. 'ticket:' .. held.ticket, 'gathers')
+    since, others = held.since, held_back(held)
+  elseif held and tonumber(held.ends) > now_ms then
+    return false
+  end
+  claim(units, nil)
+  local ids, reserved = {}, {}
+  for i, unit in ipairs(units) do
+    ids[i] = unit.id
+    reserved[unit.id] = true
+    set_state(unit, 'reserved')
+  end
+  write_gathering(host, { ticket = ticket, score = int(score), units = table.concat(ids, ' '), since = since, ends = ends })
+  call('HSET', P .. 'ticket:' .. ticket, 'gathers', host)
+  for _, unit in ipairs(others) do
+    if not reserved[unit.id] then settle(unit) end
+  end
+  return true
+end
+
+-- The unit is free: offer it to the first waiter, hold it back for the first who takes several, or put it among the free.
+-- Until the record has settled it is kept apart.
+function settle(unit, after)
   local host = host_record(unit.host)
   if host.suspect == '1' or host.instance == '' then return set_state(unit, 'unheard') end
   if host.cordoned ~= '1' and is_settled then
-    local ticket, queue = first_waiter(unit)
-    if ticket then
-      dequeue(ticket, queue)
-      return offer(unit, ticket_terms(ticket), after)
+    local passed
+    while true do
+      local ticket, queue, score = first_waiter(unit, passed)
+      if not ticket then break end
+      local most = width(queue)
+      if most == 1 then
+        dequeue(ticket, queue)
+        return offer(unit, ticket_terms(ticket), after)
+      end
+      local units, held = within_reach(unit.host, ticket, queue, score, most, unit)
+      if #units == most then return offer_several(units, ticket, queue, after, held) end
+      if hold_back(units, unit.host, ticket, score, held) then return end
+      passed = passed or {}
+      passed[queue] = (passed[queue] or 0) + 1
     end
     put_among_free(unit)
   elseif host.cordoned ~= '1' then
     call('ZADD', P .. 'settling', 0, unit.id)
   end
   call('HSET', P .. 'unit:' .. unit.id, 'state', 'free', 'lease', '')
-  if unit.state == 'unheard' or unit.state == 'resting' then event('unit-state', 'unit', unit.id, 'state', 'free') end
+  if unit.state == 'unheard' or unit.state == 'resting' or unit.state == 'reserved' then
+    event('unit-state', 'unit', unit.id, 'state', 'free')
+  end
   unit.state, unit.lease = 'free', ''
+end
+
+-- The units of a lease that is over: each goes to whoever is next.
+local function settle_all(lease, record, after)
+  if record.also == '' then
+    local unit = unit_record(record.unit)
+    if unit and unit.lease == lease then settle(unit, after) end
+    return
+  end
+  together = units_of(lease, record)
+  while #together > 0 do settle(table.remove(together, 1), after) end
+end
+
+-- A request for several units that has been queued: it has them at once where one host has as many, of several hosts one
+-- that is warm, else the one whose smallest sufficient units come first. Else it gathers on the host that has most of them.
+-- Walks what is free.
+local function find_several(terms, most)
+  if not is_settled then return false end
+  local score = tonumber(terms.score)
+  local base, conditions = string.match(terms.selector, '^([^?]*)%??(.*)$')
+  local kind, scope = string.match(base, '^([^/]*)/(.*)$')
+  local best
+  local function try(host)
+    local record = host_record(host)
+    if record.suspect == '1' or record.cordoned == '1' or record.instance == '' then return false end
+    local units, held = within_reach(host, terms.ticket, terms.selector, score, most)
+    if #units == most then
+      offer_several(units, terms.ticket, terms.selector, nil, held)
+      return true
+    end
+    if #units > (best and #best.units or 0) then best = { host = host, units = units, held = held } end
+    return false
+  end
+  local place = string.match(scope, '^host=(.*)$')
+  if place then
+    if try(place) then return true end
+  else
+    if terms.affinity ~= '' then
+      for _, id in ipairs(call('ZREVRANGE', P .. 'warm:' .. terms.affinity, 0, WARM_LOOKED_AT - 1)) do
+        if call('ZSCORE', P .. 'free:' .. kind, id) and try(host_of(id)) then return true end
+      end
+      best = nil
+    end
+    local least = string.match('&' .. conditions, '&vram=(%d+)') or '-inf'
+    local counts, fullest, from = {}, nil, 0
+    while true do
+      local page = call('ZRANGEBYSCORE', P .. 'free:' .. kind, least, '+inf', 'LIMIT', from, 64)
+      for _, id in ipairs(page) do
+        local record = unit_record(id)
+        if record and meets(record, terms.selector) then
+          local host = record.host
+          counts[host] = (counts[host] or 0) + 1
+          if counts[host] == most and try(host) then return true end
+          if not fullest or counts[host] > counts[fullest] then fullest = host end
+        end
+      end
+      if #page < 64 then break end
+      from = from + 64
+    end
+    if fullest and try(fullest) then return true end
+  end
+  if best then hold_back(best.units, best.host, terms.ticket, score, best.held) end
+  return false
+end
+
+-- Takes a ticket out of its queue; what is held back for it goes to others.
+local function leave(ticket, selector)
+  dequeue(ticket, selector)
+  if width(selector) == 1 then return end
+  local host = call('HGET', P .. 'ticket:' .. ticket, 'gathers')
+  if host then
+    for _, unit in ipairs(scatter(host)) do settle(unit) end
+  end
+end
+
+-- A unit that is held back for a request behind this score, taken from it; nil where there is none.
+local function reserved_unit(selector, score)
+  if not has_gatherings or not is_settled then return nil end
+  for _, host in ipairs(call('ZRANGE', P .. 'gathers', 0, 63)) do
+    local held = gathering(host)
+    if held and held.ticket ~= '' and tonumber(held.score) > score then
+      for _, unit in ipairs(held_back(held)) do
+        if meets(unit, selector) then
+          claim({ unit }, held)
+          write_gathering(host, held)
+          return unit
+        end
+      end
+    end
+  end
 end
 
 -- Takes the record of a lease away; what becomes of its unit and ticket is the caller's to say.
@@ -226,12 +516,16 @@ end
 
 local function lease_event(kind, lease, record, state, by, why)
   event(kind, 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'ticket', record.ticket, 'state', state,
-    'by', by or '', 'why', why or '')
+    'by', by or '', 'why', why or '', spanning(record))
 end
 
 -- Queues the ticket of an offer that came to nothing again, with its old score, and looks for another free unit.
 local function requeue(record)
   local ticket, terms = record.ticket, { 'lease', '', 'affinity', record.affinity }
+  local most = width(record.selector)
+  if most > 1 and record.gather then
+    terms[5], terms[6] = 'gather', record.gather
+  end
   for _, name in ipairs(terms_names) do
     terms[#terms + 1] = name
     terms[#terms + 1] = record[name]
@@ -240,11 +534,14 @@ local function requeue(record)
   call('SADD', P .. 'waiting:' .. record.coordinator, ticket)
   enqueue(ticket, record.selector, record.score)
   waits('requeued', record)
+  if most > 1 then return find_several(record, most) end
   local unit = free_unit(record.selector, record.affinity)
   if unit then
     take_from_free(unit)
-    settle(unit)
+  else
+    unit = reserved_unit(record.selector, tonumber(record.score))
   end
+  if unit then settle(unit) end
 end
 
 -- The word about an early end: kept for the agent's next heartbeat, in case the message is lost (design §6).
@@ -281,23 +578,23 @@ local function give_back(lease, record, reason, by)
   if record.state == 'ending' then return end -- the agent says when its processes are gone
   remove_lease(lease, record)
   lease_event(reason, lease, record, 'free', by)
-  local unit = unit_record(record.unit)
-  if unit and unit.lease == lease then settle(unit, { lease, record.token }) end
+  settle_all(lease, record, { lease, record.token })
 end
 
 -- An offer taken back before it was confirmed here. The ticket is not queued again here. No mark is left for a later
 -- session: another copy of Redis may have taken the confirm. Whoever gives the ticket itself up marks it.
-local function withdraw(lease, record, reason)
+local function withdraw(lease, record, reason, state)
   remove_lease(lease, record)
   tell_agent(host_of(lease), { 'end', lease, record.token, 'withdrawn' })
-  lease_event(reason, lease, record, 'free')
+  lease_event(reason, lease, record, state or 'free')
 end
 
 -- A held lease is over; its agent ends what runs under it and says when that is gone (design §4.6).
 local function mark_ending(lease, record, reason, by, why)
   call('HSET', P .. 'lease:' .. lease, 'state', 'ending', 'reason', reason, 'by', by, 'why', why)
-  call('HSET', P .. 'unit:' .. record.unit, 'state', 'ending')
-  event('ending', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason)
+  mark_units(record, 'ending')
+  event('ending', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'by', by, 'why', why, 'reason', reason,
+    spanning(record))
 end
 
 -- An admin's word about a confirmed lease, and again about one that is ending.
@@ -322,6 +619,7 @@ local function suspect(host)
   call('HSET', P .. 'host:' .. host, 'suspect', '1')
   local record = host_record(host)
   record.suspect = '1'
+  for _, unit in ipairs(scatter(host)) do set_state(unit, 'unheard') end
   for id in string.gmatch(record.units, '%S+') do
     local unit = unit_record(id)
     if unit and unit.state == 'free' then
