@@ -76,7 +76,7 @@ extension UnitReport.State {
         case .free: "free"
         case .resting: "resting"
         case .confirming: "confirming"
-        case .held: "held"
+        case .held, .bound: "held"
         case .ending: "ending"
         }
     }

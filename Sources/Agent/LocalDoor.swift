@@ -83,9 +83,15 @@ extension Agent {
             writer.member("current", verdict == .current)
             writer.member("unit", unit.text)
             writer.member("fencing_token", fencing)
-            if verdict == .current, let holder = report.holder { writer.member("holder", holder) }
+            if verdict == .current, let holder = holder(of: report) { writer.member("holder", holder) }
             writer.member("source", "agent")
         }
+    }
+
+    /// Where it is a further unit of a lease, that of the first one.
+    private func holder(of report: UnitReport) -> String? {
+        guard case .bound(let lease) = report.state else { return report.holder }
+        return reports.first { $0.properties.unit == lease.unit }?.holder
     }
 
     private func processReply(_ request: HTTPRequest) async -> Reply {
@@ -123,7 +129,7 @@ extension Agent {
 extension UnitReport {
     fileprivate var holder: String? {
         switch state {
-        case .free, .resting: nil
+        case .free, .resting, .bound: nil
         case .confirming(let lease), .held(let lease), .ending(let lease): lease.terms.holder.text
         }
     }

@@ -50,11 +50,12 @@ package struct Voice: Sendable {
             } catch {
                 return failed(error, "reject", session)
             }
-        case .renewed(let lease, let nonce, let token, let ttl, let coordinator):
+        case .renewed(let lease, let nonce, let token, let ttl, let coordinator, let also):
             do throws(StoreError) {
                 return told(
                     try await store.renewed(
-                        origin, lease, nonce: nonce, token: token, ttl: ttl, coordinator: coordinator), session)
+                        origin, lease, nonce: nonce, token: token, ttl: ttl, coordinator: coordinator, also: also),
+                    session)
             } catch {
                 return failed(error, "renewed", session)
             }

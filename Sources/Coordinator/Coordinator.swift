@@ -335,8 +335,8 @@ package actor Coordinator {
             switch message {
             case .granted(let grant): feed(.granted(grant))
             case .held(let ticket, _): feed(.held(ticket))
-            case .renewed(let lease, let nonce, let ttl):
-                feed(.renewed(lease, nonce: nonce, ttl: ttl))
+            case .renewed(let lease, let nonce, let ttl, let also):
+                feed(.renewed(lease, nonce: nonce, ttl: ttl, also: also))
                 perform(renewals.handle(.renewed(lease, nonce: nonce, ttl: ttl), at: now))
             case .renewalRefused(let lease, let nonce, let reason):
                 feed(.renewalRefused(nonce: nonce))
@@ -456,7 +456,8 @@ package actor Coordinator {
             return
         }
         asksUnderWay += 1
-        let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat)
+        let ask = Ask(
+            request, age, coordinator: instance, beat: waiters.lastBeat, gathering: settings.gathering)
         loop.spawn { [store, log] in
             let answer: AskAnswer
             do throws(StoreError) {

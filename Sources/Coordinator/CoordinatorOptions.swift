@@ -70,6 +70,11 @@ package struct CoordinatorOptions: Sendable {
     static let minRun = Option.seconds(
         "min-run", in: .zero...(.seconds(3600)), standard: Limits.minRun,
         help: "How long a lease is left alone before its holder may be asked to give it back.")
+    static let gather = Option.seconds(
+        "gather", in: .zero...Limits.longestTimeout, standard: Limits.gathering,
+        help:
+            "How long units of a host are held back at first for a request that is next and takes several of them "
+            + "(count); twice as long each further time. 0 holds nothing back.")
     static let maxWaiters = Option.integer(
         "max-waiters", in: 1...1_000_000, standard: 10_000,
         help: "Requests that may wait here at once; one more is answered 429.")
@@ -120,7 +125,8 @@ package struct CoordinatorOptions: Sendable {
         "caller-waiting", in: 1...1_000_000, standard: 1000, help: "Lock calls that one token may have waiting here.",
         section: "Safety")
     static let callerLeases = Option.integer(
-        "caller-leases", in: 1...1_000_000, help: "Leases that one token may hold or wait for.", section: "Safety")
+        "caller-leases", in: 1...1_000_000,
+        help: "Leases that one token may hold or wait for; one of several units counts as many.", section: "Safety")
     static let logLevel = Option<LogLevel>.choice(
         "log-level", "LEVEL", ["debug": .debug, "info": .info, "warning": .warning, "error": .error],
         standard: "info", help: "What is worth a line.", section: "Logging")
@@ -133,7 +139,8 @@ package struct CoordinatorOptions: Sendable {
 
     /// The options that `leasehold up` takes too.
     package static let shared: [OptionEntry] = [
-        listen.entry, scope.entry, maxTTL.entry, preemptDistance.entry, minRun.entry, maxWaiters.entry, tokens.entry,
+        listen.entry, scope.entry, maxTTL.entry, preemptDistance.entry, minRun.entry, gather.entry, maxWaiters.entry,
+        tokens.entry,
         socketRoles.entry, audit.entry,
         certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
         callerWaiting.entry,
@@ -181,6 +188,7 @@ extension CoordinatorSettings {
         preemption = Preemptions.Policy(
             distance: try given.value(CoordinatorOptions.preemptDistance),
             minRun: try given.value(CoordinatorOptions.minRun))
+        gathering = try given.value(CoordinatorOptions.gather)
         waitingLimit = try given.value(CoordinatorOptions.maxWaiters)
         tokensPath = try given.optional(CoordinatorOptions.tokens)
         bridgeToken = environment["BRIDGE_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }

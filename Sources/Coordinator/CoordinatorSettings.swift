@@ -29,6 +29,8 @@ package struct CoordinatorSettings: Sendable {
     package var longestTTL = Limits.longestTTL
     /// Who may have whom asked to give a unit back.
     package var preemption = Preemptions.Policy()
+    /// How long units of a host are held back at first for a request that takes several; zero for not at all.
+    package var gathering = Limits.gathering
     /// Requests that may wait at once. Beyond: 429.
     package var waitingLimit = 10_000
     /// How long a shutdown waits for calls under way; waiters are answered at once.

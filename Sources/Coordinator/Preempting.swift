@@ -71,15 +71,18 @@ extension Coordinator {
 extension PoolMirror {
     /// The leases that are held on units that could be granted again.
     var candidates: [Preemptions.Candidate] {
-        leases.values.compactMap { lease in
-            guard lease.state == .held, let unit = units[lease.lease.unit], let granted = lease.granted,
-                let host = hosts[lease.lease.unit.host], host.isPresent, !host.isCordoned
+        leases.values.flatMap { lease -> [Preemptions.Candidate] in
+            guard lease.state == .held, let granted = lease.granted, let host = hosts[lease.lease.unit.host],
+                host.isPresent, !host.isCordoned
             else {
-                return nil
+                return []
             }
-            return Preemptions.Candidate(
-                lease: lease.lease, priority: lease.priority, granted: granted, preemptor: lease.preemption?.ticket,
-                properties: unit.properties, labels: host.labels)
+            // One that spans several units gives all of them back: it is asked for any.
+            return lease.units.compactMap { units[$0] }.map { unit in
+                Preemptions.Candidate(
+                    lease: lease.lease, priority: lease.priority, granted: granted,
+                    preemptor: lease.preemption?.ticket, properties: unit.properties, labels: host.labels)
+            }
         }
     }
 }

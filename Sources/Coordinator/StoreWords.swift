@@ -5,7 +5,10 @@ import LeaseStore
 // and the simulator's.
 
 extension Ask {
-    package init(_ request: LockRequest, _ age: AskAge, coordinator: InstanceID, beat: Int64) {
+    package init(
+        _ request: LockRequest, _ age: AskAge, coordinator: InstanceID, beat: Int64,
+        gathering: Duration = Limits.gathering
+    ) {
         let resume: Resume =
             switch age {
             case .fresh: .fresh
@@ -15,7 +18,7 @@ extension Ask {
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
             metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace,
-            beat: beat)
+            gathering: gathering, beat: beat)
     }
 }
 

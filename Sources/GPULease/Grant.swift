@@ -6,6 +6,7 @@ struct Grant: Sendable {
     let token: Secret<String>
     let lease: String
     let unit: String
+    let units: [String]
     let host: String
     let kind: LeaseOptions.Kind
     let holder: String
@@ -30,6 +31,7 @@ struct Grant: Sendable {
         self.token = Secret(token)
         self.lease = lease
         self.unit = unit
+        units = body["units"]?.array?.compactMap(\.string) ?? [unit]
         self.fencingToken = fencingToken
         self.ttl = .seconds(ttl)
         self.requestID = requestID

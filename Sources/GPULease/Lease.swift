@@ -10,8 +10,10 @@ public final class Lease: Sendable, CustomStringConvertible {
 
     /// Names this lease in the pool, as in `node1/0#1764000000000000`.
     public var id: String { keeper.grant.lease }
-    /// What is held, as in `node1/0`.
+    /// What is held, as in `node1/0`, or the first of several units, which the lease is named by.
     public var unit: String { keeper.grant.unit }
+    /// All units of the lease: as many as ``LeaseOptions/count`` asked for.
+    public var units: [String] { keeper.grant.units }
     /// The host that the unit is a part of.
     public var host: String { keeper.grant.host }
     /// A device, or the right to load models.

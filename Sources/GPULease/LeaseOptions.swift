@@ -46,6 +46,8 @@ public struct LeaseOptions: Sendable {
     public var host: String?
     /// Only this unit, as in `node1/0`.
     public var unit: String?
+    /// So many units of one host, all or none, in one lease: 1 to 64. Not together with ``unit`` or ``preempts``.
+    public var count: Int
     /// Only devices with so much memory, in MB (10^6 bytes); the smallest that fits is taken.
     public var minimumMemoryMB: Int?
     /// Only devices of this type.
@@ -80,7 +82,8 @@ public struct LeaseOptions: Sendable {
         host: String? = nil, unit: String? = nil, minimumMemoryMB: Int? = nil, deviceType: DeviceType? = nil,
         labels: [String: String] = [:], metadata: [String: String] = [:], pool: String? = nil,
         requestID: String? = nil, takesOver: Bool = false, renewal: Renewal = .automatic,
-        reconnecting: Duration = .seconds(15), affinity: String? = nil, grace: Duration? = nil, preempts: Bool = false
+        reconnecting: Duration = .seconds(15), affinity: String? = nil, grace: Duration? = nil, preempts: Bool = false,
+        count: Int = 1
     ) {
         self.priority = priority
         self.timeout = timeout
@@ -100,6 +103,7 @@ public struct LeaseOptions: Sendable {
         self.grace = grace
         self.preempts = preempts
         self.affinity = affinity
+        self.count = count
     }
 
     /// The members of a lock call that are the same each time it is sent.
@@ -111,6 +115,7 @@ public struct LeaseOptions: Sendable {
         wish["priority"] = priority.map { .integer(Int64($0)) }
         wish["host"] = host.map { .string($0) }
         wish["unit"] = unit.map { .string($0) }
+        if count != 1 { wish["count"] = .integer(Int64(count)) }
         wish["min_vram_mb"] = minimumMemoryMB.map { .integer(Int64($0)) }
         wish["device_type"] = deviceType.map { .string($0.rawValue) }
         wish["labels"] = Self.object(labels)

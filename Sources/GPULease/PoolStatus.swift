@@ -30,6 +30,8 @@ public struct PoolStatus: Sendable {
             case held
             /// Its lease was revoked, and what runs under it is being stopped.
             case ending
+            /// Held back for a request that takes several units of its host.
+            case reserved
             /// Offered to nobody for a while, as it is not known who may still use it.
             case resting
             /// Its agent has not spoken lately.
@@ -60,8 +62,10 @@ public struct PoolStatus: Sendable {
     public struct HeldLease: Sendable, Identifiable {
         /// Its name in the pool.
         public var id: String
-        /// What is held.
+        /// What is held, or the first of several units.
         public var unit: String
+        /// All units of the lease.
+        public var units: [String]
         /// Who holds it.
         public var holder: String
         /// 0 to 100; 0 is served first.
@@ -174,6 +178,7 @@ extension PoolStatus.HeldLease {
         guard let lease = body["lease"]?.string, let unit = body["unit"]?.string else { return nil }
         id = lease
         self.unit = unit
+        units = body["units"]?.array?.compactMap(\.string) ?? [unit]
         holder = body["holder"]?.string ?? ""
         priority = Int(clamping: body["priority"]?.integer ?? 0)
         held = body["held_ms"]?.number.map { .milliseconds($0) }

@@ -59,6 +59,10 @@ package enum Limits {
     package static let redelivery = Duration.seconds(5)
     /// Waiting tickets that one coordinator's heartbeat names; each is named every 5 s.
     package static let ticketsPerBeat = 1000
+    /// Units that one lease may span. Beyond: 400.
+    package static let unitsPerLease = 64
+    /// How long units of a host are held back at first for a request that takes several (docs/protocol.md §5).
+    package static let gathering = Duration.seconds(30)
     /// Units of one host. Beyond: the agent refuses to start.
     package static let unitsPerHost = 4096
     /// Entries that the event stream keeps, about.

@@ -16,12 +16,22 @@ package struct Selector: Hashable, Sendable {
     package var deviceType: String?
     /// Labels that the unit's host must carry, all of them.
     package var labels: [String: String]
+    /// How many units of one host, all or none: 1 to `Limits.unitsPerLease`.
+    package var count: Int
 
-    /// - Throws: `InvalidName` for a label or device type that is no name, or too many labels.
+    /// - Throws: `InvalidName` for a label or device type that is no name, too many labels or units, or several of one unit.
     package init(
         kind: UnitKind = .gpu, scope: Scope = .any, minimumMemoryMB: Int = 0, deviceType: String? = nil,
-        labels: [String: String] = [:]
+        labels: [String: String] = [:], count: Int = 1
     ) throws(InvalidName) {
+        guard (1...Limits.unitsPerLease).contains(count) else {
+            throw InvalidName(what: "count", got: String(count), want: "1 to \(Limits.unitsPerLease)")
+        }
+        if case .unit(let unit) = scope, count > 1 {
+            throw InvalidName(
+                what: "count", got: String(count),
+                want: "1 where the call names the unit \(unit.text); name its host to get several units of it")
+        }
         guard (0...100_000_000).contains(minimumMemoryMB) else {
             throw InvalidName(what: "min_vram_mb", got: String(minimumMemoryMB), want: "0 to 100000000")
         }
@@ -42,6 +52,7 @@ package struct Selector: Hashable, Sendable {
         self.minimumMemoryMB = minimumMemoryMB
         self.deviceType = deviceType
         self.labels = labels
+        self.count = count
     }
 
     private init(known kind: UnitKind) {
@@ -50,6 +61,7 @@ package struct Selector: Hashable, Sendable {
         self.minimumMemoryMB = 0
         self.deviceType = nil
         self.labels = [:]
+        self.count = 1
     }
 
     /// Any GPU of the pool.
@@ -64,6 +76,7 @@ package struct Selector: Hashable, Sendable {
         case .unit(let unit): text += "/unit=\(unit.text)"
         }
         var conditions: [String] = []
+        if count > 1 { conditions.append("count=\(count)") }
         if minimumMemoryMB > 0 { conditions.append("vram=\(minimumMemoryMB)") }
         if let deviceType { conditions.append("type=\(deviceType)") }
         for (name, value) in labels.sorted(by: { $0.key < $1.key }) { conditions.append("label.\(name)=\(value)") }
@@ -78,6 +91,7 @@ package struct Selector: Hashable, Sendable {
             return nil
         }
         var memory = 0
+        var count = 1
         var type: String?
         var labels: [String: String] = [:]
         for condition in halves.dropFirst().joined().split(separator: "&") {
@@ -88,6 +102,9 @@ package struct Selector: Hashable, Sendable {
                 guard let value = Int(parts[1]) else { return nil }
                 memory = value
             case "type": type = parts[1]
+            case "count":
+                guard let value = Int(parts[1]) else { return nil }
+                count = value
             default:
                 guard parts[0].hasPrefix("label.") else { return nil }
                 labels[String(parts[0].dropFirst(6))] = parts[1]
@@ -95,7 +112,8 @@ package struct Selector: Hashable, Sendable {
         }
         guard
             let selector = try? Selector(
-                kind: kind, scope: scope, minimumMemoryMB: memory, deviceType: type, labels: labels)
+                kind: kind, scope: scope, minimumMemoryMB: memory, deviceType: type, labels: labels,
+                count: count)
         else { return nil }
         self = selector
     }
@@ -107,7 +125,7 @@ package struct Selector: Hashable, Sendable {
         return nil
     }
 
-    /// Whether a unit will do, as `meets` of Match.lua decides it.
+    /// Whether a unit will do, as `meets` of Match.lua decides it; of several that are asked for, each has to.
     package func admits(_ unit: UnitProperties, labels hostLabels: [String: String]) -> Bool {
         guard unit.kind == kind, unit.memoryMB >= minimumMemoryMB else { return false }
         if let deviceType, unit.deviceType != deviceType { return false }

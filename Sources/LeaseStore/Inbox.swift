@@ -39,6 +39,16 @@ package enum Inbox {
         return PoolEvent(id: id, kind: kind, at: at, fields: EventFields(others))
     }
 
+    /// Names of units with spaces between; nil where one is none.
+    static func units(_ text: String) -> [UnitID]? {
+        var units: [UnitID] = []
+        for name in text.split(separator: " ") {
+            guard let unit = try? UnitID(String(name)) else { return nil }
+            units.append(unit)
+        }
+        return units
+    }
+
     private static func split(_ bytes: [UInt8]) -> [[String]] {
         guard !bytes.isEmpty else { return [] }
         return bytes.split(separator: 0x1E, omittingEmptySubsequences: true).map { record in
@@ -50,13 +60,17 @@ package enum Inbox {
         guard let word = fields.first else { return nil }
         switch word {
         case "offer":
-            guard fields.count == 6 + LeaseTerms.fieldCount, let lease = try? LeaseID(fields[1]),
-                let terms = LeaseTerms(fields: fields[6...])
+            // A lease that spans several units has one more field: an agent that does not know it takes no such offer.
+            let end = 6 + LeaseTerms.fieldCount
+            guard fields.count == end || fields.count == end + 1, let lease = try? LeaseID(fields[1]),
+                let terms = LeaseTerms(fields: fields[6..<end]),
+                let also = fields.count == end ? [] : units(fields[end])
             else { return nil }
             let after = (try? LeaseID(fields[4])).map { ReleasedLease(lease: $0, token: TokenHash(fields[5])) }
             return .offer(
                 Offer(
-                    lease: lease, token: TokenHash(fields[2]), terms: terms, beat: Int64(fields[3]), after: after))
+                    lease: lease, token: TokenHash(fields[2]), terms: terms, beat: Int64(fields[3]), after: after,
+                    also: also))
         case "end":
             guard fields.count == 4, let lease = try? LeaseID(fields[1]), let reason = EndReason(rawValue: fields[3])
             else { return nil }
@@ -91,17 +105,21 @@ package enum Inbox {
         guard let word = fields.first else { return nil }
         switch word {
         case "granted":
-            guard fields.count == 6, let lease = try? LeaseID(fields[2]), let ttl = Int64(fields[4]) else { return nil }
+            guard fields.count == 6 || fields.count == 7, let lease = try? LeaseID(fields[2]),
+                let ttl = Int64(fields[4]), let also = fields.count == 6 ? [] : units(fields[6])
+            else { return nil }
             return .granted(
                 Grant(
                     ticket: TicketID(fields[1]), lease: lease, token: TokenHash(fields[3]), ttl: .milliseconds(ttl),
-                    beat: Int64(fields[5])))
+                    beat: Int64(fields[5]), also: also))
         case "held":
             guard fields.count == 3, let lease = try? LeaseID(fields[2]) else { return nil }
             return .held(TicketID(fields[1]), lease)
         case "renewed":
-            guard fields.count == 4, let lease = try? LeaseID(fields[1]), let ttl = Int64(fields[3]) else { return nil }
-            return .renewed(lease, nonce: fields[2], ttl: .milliseconds(ttl))
+            guard fields.count == 4 || fields.count == 5, let lease = try? LeaseID(fields[1]),
+                let ttl = Int64(fields[3]), let also = fields.count == 4 ? [] : units(fields[4])
+            else { return nil }
+            return .renewed(lease, nonce: fields[2], ttl: .milliseconds(ttl), also: also)
         case "renewal-refused":
             guard fields.count == 4, let lease = try? LeaseID(fields[1]), let reason = EndReason(rawValue: fields[3])
             else { return nil }

@@ -176,11 +176,20 @@ final class AgentProcess: Process {
 
     private func observe() {
         guard let machine else { return }
-        for report in machine.reports(at: clock) {
+        let reports = machine.reports(at: clock)
+        for report in reports {
             let unit = report.properties.unit.text
+            var report = report
+            if case .bound(let lease) = report.state {
+                guard let first = reports.first(where: { $0.properties.unit == lease.unit }) else {
+                    world.checker.table(unit, isFree: false, lease: lease.text)
+                    continue
+                }
+                report.state = first.state
+            }
             switch report.state {
             case .free: world.checker.table(unit, isFree: machine.isOpen, lease: nil)
-            case .resting: world.checker.table(unit, isFree: false, lease: nil)
+            case .resting, .bound: world.checker.table(unit, isFree: false, lease: nil)
             case .confirming(let held), .ending(let held):
                 world.checker.table(unit, isFree: false, lease: held.lease.text)
             case .held(let held):
@@ -210,7 +219,7 @@ final class AgentProcess: Process {
         var next: Duration?
         for report in machine.reports(at: clock) {
             switch report.state {
-            case .free: break
+            case .free, .bound: break
             case .resting, .confirming, .ending: return world.now
             case .held(let held):
                 let lapse = world.now + held.remaining
@@ -223,6 +232,12 @@ final class AgentProcess: Process {
     /// Whether nothing is to be mended between this agent and Redis.
     var isSettled: Bool {
         isRunning && pausedUntil <= world.now && link?.isUp == true && inbox?.isUp == true && machine?.isOpen == true
+    }
+
+    private func confirmed(_ lease: LeaseID) {
+        for unit in machine?.memory(of: lease.unit)?.known?.lease.units ?? [lease.unit] {
+            world.checker.confirmed(unit: unit.text, lease: lease.text, fencing: lease.fencing.value)
+        }
     }
 
     private func perform(_ actions: [AgentMachine.Action]) -> [AgentMachine.Event] {
@@ -238,9 +253,7 @@ final class AgentProcess: Process {
                 let written = isWritten ?? writeJournal()
                 isWritten = written
                 if written || world.has(.unwrittenJournal) {
-                    if case .confirm(let lease) = word {
-                        world.checker.confirmed(unit: lease.unit.text, lease: lease.text, fencing: lease.fencing.value)
-                    }
+                    if case .confirm(let lease) = word { confirmed(lease) }
                     say(word, session)
                 } else {
                     failures.append(.journalFailed(word))

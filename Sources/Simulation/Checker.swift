@@ -55,6 +55,8 @@ struct Checker {
     /// Held on a host that has forgotten them: they may end early, but nobody else may have their units.
     private var forgotten: Set<String> = []
     private var answers: Set<Int> = []
+    /// When somebody who takes several units waited last: units may be held back for it.
+    private var severalWaited: Duration?
     /// When the last call of a session ended.
     private var leftAt: [Int: Duration] = [:]
     /// Sessions that were told a lease.
@@ -64,6 +66,8 @@ struct Checker {
     private var away: [String: Duration] = [:]
 
     static let movesWithin = Duration.seconds(10)
+    /// How long units may be held back at once for who takes several, as long as the simulation's clients wait.
+    static let heldBackWithin = Duration.seconds(30)
     /// The presence of a host that is gone, and the moves that follow.
     static let missedWithin = Duration.seconds(26)
     static let answersWithin = Duration.seconds(6)
@@ -172,12 +176,15 @@ struct Checker {
         suspicions.removeAll { $0.call == call }
     }
 
-    mutating func told(session: Int, unit: String, lease: String, until: Duration, call: Int) {
+    mutating func told(session: Int, wish: Wish, units: [String], lease: String, until: Duration) {
+        if case .several(let count) = wish, Set(units).count != count || Set(units.map(Self.host)).count != 1 {
+            blame("partly: session \(session) asked for \(count) units of a host and is told \(units)")
+        }
         if confirmedLeases[lease] == nil {
             blame("invented: session \(session) is told \(lease), which no agent has confirmed")
         }
         served.insert(session)
-        believe(Belief(session: session, unit: unit, lease: lease, until: until))
+        for unit in units { believe(Belief(session: session, unit: unit, lease: lease, until: until)) }
     }
 
     /// A holder's only token was called wrong.
@@ -189,10 +196,12 @@ struct Checker {
     }
 
     mutating func renewed(session: Int, lease: String, until: Duration) {
-        guard let index = beliefs.firstIndex(where: { $0.session == session && $0.lease == lease }) else { return }
-        var belief = beliefs.remove(at: index)
-        belief.until = max(belief.until, until)
-        believe(belief)
+        let known = beliefs.filter { $0.session == session && $0.lease == lease }
+        beliefs.removeAll { $0.session == session && $0.lease == lease }
+        for var belief in known {
+            belief.until = max(belief.until, until)
+            believe(belief)
+        }
     }
 
     private mutating func believe(_ belief: Belief) {
@@ -208,7 +217,9 @@ struct Checker {
                 "unfounded: session \(belief.session) is told \(belief.lease) until \(World.seconds(belief.until)), its agent has \(table.lease ?? "nothing")"
             )
         }
-        if let index = beliefs.firstIndex(where: { $0.session == belief.session && $0.lease == belief.lease }) {
+        if let index = beliefs.firstIndex(where: {
+            $0.session == belief.session && $0.lease == belief.lease && $0.unit == belief.unit
+        }) {
             beliefs[index].until = max(beliefs[index].until, belief.until)
         } else {
             beliefs.append(belief)
@@ -234,7 +245,7 @@ struct Checker {
 
     private func takes(_ wish: Wish, _ unit: String) -> Bool {
         switch wish {
-        case .any: true
+        case .any, .several: true
         case .host(let host): Self.host(of: unit) == host
         case .unit(let wanted): unit == wanted
         case .memory(let least): memories[unit, default: 0] >= least
@@ -245,7 +256,9 @@ struct Checker {
     mutating func granted(unit: String, age: Duration, priority: Int, lease: String) {
         guard isCalm, let confirmed = confirmedLeases[lease] else { return }
         // Who asked just before the unit was taken was still on the way.
-        for other in waiting where takes(other.wish, unit) && other.since < confirmed - .seconds(1) {
+        // Who takes several is passed over where it cannot have all of them (docs/protocol.md §5).
+        for other in waiting
+        where takes(other.wish, unit) && !other.wish.isForSeveral && other.since < confirmed - .seconds(1) {
             let bound = other.age + aging * (other.priority - priority) + .seconds(1)
             if age > bound {
                 suspicions.append(Suspicion(call: other.call, by: lease, until: now + .seconds(5)))
@@ -261,6 +274,9 @@ struct Checker {
         suspicions.removeAll { $0.until <= now }
         guard let healedAt else { return }
         lookForGhosts(healedAt)
+        if waiting.contains(where: \.wish.isForSeveral) { severalWaited = now }
+        let isHeldBack = severalWaited.map { now < $0 + Self.forgottenWithin } ?? false
+        let patience = isHeldBack ? Self.movesWithin + Self.heldBackWithin : Self.movesWithin
         for waiter in waiting where isAlive(waiter.coordinator) {
             if now > max(waiter.since, healedAt) + waiter.timeout + Self.answersWithin {
                 blame("silence: call \(waiter.call) of session \(waiter.session) has no answer")
@@ -281,9 +297,12 @@ struct Checker {
                     && away[Self.host(of: unit)].map { now <= max($0, healedAt) + Self.missedWithin } ?? true
             }
             guard !isKept else { continue }
+            var free: [String: Int] = [:]
             for unit in tables.keys.sorted() where takes(waiter.wish, unit) {
                 guard let freeSince = tables[unit]?.freeSince else { continue }
-                if now > max(waiter.since, freeSince, healedAt) + Self.movesWithin {
+                if now > max(waiter.since, freeSince, healedAt) + patience {
+                    free[Self.host(of: unit), default: 0] += 1
+                    guard free[Self.host(of: unit), default: 0] == waiter.wish.count else { continue }
                     blame("standstill: call \(waiter.call) of session \(waiter.session) waits, and \(unit) is free")
                     waiting.removeAll { $0.call == waiter.call }
                     return

@@ -158,13 +158,15 @@ final class Client: Process {
             world.counts.grants += 1
             let until = call.sent + waited + lease.expiresIn
             world.trace { "\(self.name) has \(lease.lease) until \(World.seconds(until))" }
+            let units = ([lease.lease.unit] + lease.also).map(\.text)
             world.checker.told(
-                session: session.id, unit: lease.lease.unit.text, lease: lease.lease.text, until: until, call: call.id)
+                session: session.id, wish: session.wish, units: units, lease: lease.lease.text, until: until)
             let isFirst = session.leases.isEmpty
             if isFirst {
-                world.checker.granted(
-                    unit: lease.lease.unit.text, age: session.began, priority: session.priority.value,
-                    lease: lease.lease.text)
+                for unit in units {
+                    world.checker.granted(
+                        unit: unit, age: session.began, priority: session.priority.value, lease: lease.lease.text)
+                }
             }
             session.leases.append((lease.lease, hash))
             session.until = max(session.until, until)

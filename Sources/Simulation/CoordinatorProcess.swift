@@ -173,8 +173,8 @@ final class CoordinatorProcess: Process {
                 if world.has(.countedFromReceipt) { grant.beat = lastBeat }
                 feed(.granted(grant))
             case .held(let ticket, _): feed(.held(ticket))
-            case .renewed(let lease, let nonce, let ttl):
-                feed(.renewed(lease, nonce: nonce, ttl: ttl))
+            case .renewed(let lease, let nonce, let ttl, let also):
+                feed(.renewed(lease, nonce: nonce, ttl: ttl, also: also))
                 perform(renewals.handle(.renewed(lease, nonce: nonce, ttl: ttl), at: clock))
                 arm()
             case .renewalRefused(let lease, let nonce, let reason):
@@ -296,7 +296,8 @@ final class CoordinatorProcess: Process {
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
-        let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat)
+        let ask = Ask(
+            request, age, coordinator: instance, beat: waiters.lastBeat, gathering: world.plan.gathering)
         let store = world.store
         link?.send(
             "ask",

@@ -117,15 +117,15 @@ package struct Mutant: Sendable {
             "no-take-of-free", "an ask does not look for a free unit",
             edits: [
                 ScriptEdit(
-                    script: "Ask", find: "local unit = free_unit(selector, terms.affinity)", replace: "local unit = nil"
-                )
+                    script: "Ask", find: "local unit = most == 1 and free_unit(selector, terms.affinity)",
+                    replace: "local unit = nil")
             ]),
         Mutant(
             "no-match-on-release", "a unit that becomes free is not offered to who waits",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "local ticket, queue = first_waiter(unit)",
-                    replace: "local ticket, queue = nil, nil")
+                    script: nil, find: "local ticket, queue, score = first_waiter(unit, passed)",
+                    replace: "local ticket, queue, score = nil, nil, nil")
             ]),
         Mutant(
             "no-aging", "priority alone decides",
@@ -138,9 +138,12 @@ package struct Mutant: Sendable {
             "last-come-first", "the youngest request is served first",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')",
-                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, 0, 0, 'WITHSCORES')")
+                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')",
+                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')")
             ]),
+        Mutant(
+            "taken-in-part", "of several units of a lease its agent takes the first",
+            edits: [ScriptEdit(script: nil, find: "message[#message + 1] = also\n", replace: "\n")]),
         Mutant(
             "offers-stand", "an offer that is not confirmed does not lapse",
             edits: [

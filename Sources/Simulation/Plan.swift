@@ -11,6 +11,8 @@ struct Plan {
     var coordinators = 1
     var aging = Aging.standard
     var lockDelay = Limits.lockDelay
+    /// How long units are held back at first for a request that takes several.
+    let gathering = Duration.seconds(1)
     /// The longest lease of this pool.
     var longestTTL = Duration.seconds(30)
     var clients: [(sessions: [Session], gaps: [Duration])] = []
@@ -109,6 +111,7 @@ struct Plan {
                 let most = hosts.flatMap(\.units).map(\.memoryMB).max() ?? 0
                 let least = min(most, numbers.element(of: [12000, 20000]))
                 return (try Selector(minimumMemoryMB: least), .memory(least))
+            case 3 where host.units.count > 1: return (try Selector(count: 2), .several(2))
             default: return (.anyGPU, .any)
             }
         } catch {

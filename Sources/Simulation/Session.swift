@@ -7,6 +7,14 @@ enum Wish {
     case host(String)
     case unit(String)
     case memory(Int)
+    /// So many of one host, all or none.
+    case several(Int)
+}
+
+extension Wish {
+    /// How many units it takes.
+    var count: Int { if case .several(let count) = self { count } else { 1 } }
+    var isForSeveral: Bool { count > 1 }
 }
 
 /// One wish for a unit of one client: from its first lock call until it has nothing more to do with it.

@@ -22,7 +22,7 @@ enum Words {
         switch message {
         case .granted(let grant): "granted \(grant.ticket) \(grant.lease) \(grant.token) beat \(grant.beat ?? -1)"
         case .held(let ticket, let lease): "held \(ticket) \(lease)"
-        case .renewed(let lease, let nonce, _): "renewed \(lease) \(nonce)"
+        case .renewed(let lease, let nonce, _, _): "renewed \(lease) \(nonce)"
         case .renewalRefused(let lease, let nonce, let reason): "renewal refused \(lease) \(nonce) \(reason)"
         case .refused(let ticket, _, _): "refused \(ticket)"
         case .moved(let ticket): "moved \(ticket)"
@@ -33,7 +33,7 @@ enum Words {
         switch word {
         case .confirm(let lease): "confirm \(lease)"
         case .reject(let lease, _, let why): "reject \(lease): \(why)"
-        case .renewed(let lease, let nonce, let token, _, _): "renewed \(lease) \(nonce) \(token)"
+        case .renewed(let lease, let nonce, let token, _, _, _): "renewed \(lease) \(nonce) \(token)"
         case .refuseRenewal(let lease, let nonce, _, let reason): "refuse \(lease) \(nonce) \(reason)"
         case .end(let lease, let reason): "end \(lease) \(reason)"
         case .insist(let lease, let ticket, _): "insist \(lease) for \(ticket)"

@@ -141,6 +141,7 @@ final class Scene: Sendable {
         switch report.state {
         case .free: return "free"
         case .resting: return "resting"
+        case .bound(let lease): return "bound \(lease)"
         case .confirming(let lease): return "confirming \(lease.lease)"
         case .held(let lease): return "held \(lease.lease)"
         case .ending(let lease): return "ending \(lease.lease)"

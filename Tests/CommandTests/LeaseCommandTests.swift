@@ -11,6 +11,7 @@ import Testing
         } _: { scene in
             let ended = await scene.run([
                 "lock", "Root-Mic", "--min-vram-mb", "24000", "--label", "zone=a", "--affinity", "model:qwen",
+                "--count", "2",
             ])
             #expect(ended.code == 0)
             #expect(ended.output == Sample.token + "\n")
@@ -24,6 +25,7 @@ import Testing
             #expect(body["labels"]?.object?.text("zone") == "a")
             #expect(body.text("affinity") == "model:qwen")
             #expect(body.integer("ttl") == 120)
+            #expect(body.integer("count") == 2)
             #expect(body.text("request_id")?.count == 32)
         }
     }

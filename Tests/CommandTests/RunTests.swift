@@ -227,6 +227,7 @@ import Testing
                     LEASEHOLD_HOLDER=x
                     LEASEHOLD_LEASE=\(Sample.lease)
                     LEASEHOLD_UNIT=node1/0
+                    LEASEHOLD_UNITS=node1/0
 
                     """)
             #expect(scene.bodies(of: "/v1/gpu/unlock").count == 1)

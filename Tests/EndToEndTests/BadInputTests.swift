@@ -60,7 +60,9 @@ extension Faults {
             Case("lock", #"{"id":"a","takeover":"yes"}"#, 400, "want true or false"),
             Case("lock", #"{"id":"a","request_id":""}"#, 400, "want a text of 1 to 200 bytes"),
             Case("lock", #"{"id":"a","pool":"other"}"#, 400, "this coordinator serves no other pool"),
-            Case("lock", #"{"id":"a","count":2}"#, 400, "Call once for each unit"),
+            Case("lock", #"{"id":"a","count":0}"#, 400, "want a whole number from 1 to 64"),
+            Case("lock", #"{"id":"a","count":2,"unit":"h1/0"}"#, 400, "1 where the call names the unit h1/0"),
+            Case("lock", #"{"id":"a","count":2,"preempt":true}"#, 400, "leave one of the two out"),
             Case(
                 "lock", #"{"id":"a","metadata":"\#(String(repeating: "x", count: 3000))"}"#, 400,
                 "got 3002 bytes of JSON, want at most 2048"),

@@ -14,7 +14,7 @@ import Testing
     private func hold(_ checker: inout Checker, _ session: Int, _ fencing: Int64, until: Duration) {
         checker.confirmed(unit: "h0/0", lease: "h0/0#\(fencing)", fencing: fencing)
         checker.table("h0/0", isFree: false, lease: "h0/0#\(fencing)")
-        checker.told(session: session, unit: "h0/0", lease: "h0/0#\(fencing)", until: until, call: session)
+        checker.told(session: session, wish: .any, units: ["h0/0"], lease: "h0/0#\(fencing)", until: until)
     }
 
     @Test func `has nothing against one holder after the other`() {
@@ -67,7 +67,7 @@ import Testing
 
     @Test func `sees a lease that no agent has confirmed`() {
         let found = checker { checker in
-            checker.told(session: 1, unit: "h0/0", lease: "h0/0#1", until: .seconds(1), call: 1)
+            checker.told(session: 1, wish: .any, units: ["h0/0"], lease: "h0/0#1", until: .seconds(1))
         }
         #expect(found == ["invented"])
     }

@@ -51,7 +51,8 @@ package struct AgentMachine: Equatable {
     package enum Word: Equatable, Sendable {
         case confirm(LeaseID)
         case reject(LeaseID, highest: FencingToken, why: String)
-        case renewed(LeaseID, nonce: String, token: TokenHash, ttl: Duration, coordinator: InstanceID)
+        case renewed(
+            LeaseID, nonce: String, token: TokenHash, ttl: Duration, coordinator: InstanceID, also: [UnitID] = [])
         case refuseRenewal(LeaseID, nonce: String, coordinator: InstanceID, EndReason)
         case end(LeaseID, EndReason)
         /// The holder was asked to give this lease back and has had its grace.
@@ -59,7 +60,7 @@ package struct AgentMachine: Equatable {
 
         var lease: LeaseID {
             switch self {
-            case .confirm(let lease), .reject(let lease, _, _), .renewed(let lease, _, _, _, _),
+            case .confirm(let lease), .reject(let lease, _, _), .renewed(let lease, _, _, _, _, _),
                 .refuseRenewal(let lease, _, _, _), .end(let lease, _), .insist(let lease, _, _):
                 lease
             }
@@ -216,9 +217,12 @@ package struct AgentMachine: Equatable {
 
     /// Whether this is the unit's present lease, for a resource that wants to know before it lets somebody write.
     package func verify(_ unit: UnitID, _ fencing: FencingToken, at now: BootInstant) -> Verdict {
-        guard link != .over, let lease = units[unit]?.lease, now < lease.deadline, lease.lease.fencing == fencing
-        else { return .stale }
-        return .current
+        guard link != .over else { return .stale }
+        switch standing(of: unit) {
+        case .confirming(let lease, _)?, .held(let lease)?, .ending(let lease, _)?:
+            return now < lease.deadline && lease.lease.fencing == fencing ? .current : .stale
+        case .free?, .resting?, .bound?, nil: return .stale
+        }
     }
 
     /// All units as they stand, in the order of their names.
@@ -264,7 +268,7 @@ package struct AgentMachine: Equatable {
         while let id = units.takeEnded(at: now) {
             guard let entry = units[id] else { continue }
             switch entry.state {
-            case .free: break
+            case .free, .bound: break
             case .resting:
                 units[id]?.state = .free
                 wantsHeartbeat = true
@@ -302,9 +306,9 @@ package struct AgentMachine: Equatable {
             return
         }
         precondition(lease.deadline + lockDelay <= now, "a lease ends by time only after its deadline and lock-delay")
-        free(id, at: now)
+        free(lease, at: now)
         tell(.end(lease.lease, .expired))
-        takeDeferred(id, at: now)
+        takeDeferred(lease, at: now)
     }
 
     /// Says a word, or has the next heartbeat tell it by the table where no session is open.

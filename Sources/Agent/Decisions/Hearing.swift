@@ -20,43 +20,73 @@ extension AgentMachine {
         }
     }
 
-    private mutating func consider(_ offer: Offer, heard: BootInstant, at now: BootInstant) {
-        let id = offer.lease.unit
-        guard let entry = units[id] else {
-            return reject(offer, highest: absent[id]?.highest ?? freshHighest, "this host has no such unit")
-        }
-        guard !entry.isGone else { return reject(offer, highest: entry.highest, "the device is gone") }
-        switch entry.state {
-        case .free: break
-        case .resting: return reject(offer, highest: entry.highest, "the unit rests")
-        case .confirming(let lease, _):
-            if lease.lease != offer.lease { units[id]?.deferred = UnitEntry.Deferred(offer: offer, heard: heard) }
-            return
-        case .held(let lease):
-            if lease.lease == offer.lease { return }
+    /// What a unit says to an offer.
+    private enum Reception {
+        case takes
+        /// The lease of this offer is there.
+        case isKnown
+        /// A confirm has yet to be answered.
+        case waits
+        case refuses(String)
+    }
+
+    private func reception(of offer: Offer, by id: UnitID) -> Reception {
+        guard let entry = units[id] else { return .refuses("this host has no such unit") }
+        guard !entry.isGone else { return .refuses("the device is gone") }
+        switch standing(of: id) {
+        case .free?: return .takes
+        case .resting?: return .refuses("the unit rests")
+        case .confirming(let lease, _)?: return lease.lease == offer.lease ? .isKnown : .waits
+        case .held(let lease)?:
+            if lease.lease == offer.lease { return .isKnown }
             // Only an act of its holder on that very lease makes room (design §4.2).
             guard let after = offer.after, after.lease == lease.lease, lease.endsBy(after.token) else {
-                return reject(offer, highest: entry.highest, "the unit is held by another lease")
+                return .refuses("the unit is held by another lease")
             }
-        case .ending(let lease, _):
-            if lease.lease == offer.lease { return }
-            return reject(offer, highest: entry.highest, "what runs under the unit's lease has not ended")
+            return .takes
+        case .ending(let lease, _)?:
+            return lease.lease == offer.lease ? .isKnown : .refuses("what runs under the unit's lease has not ended")
+        case .bound?, nil: return .refuses("the unit is held by another lease")
+        }
+    }
+
+    /// All units of the offer are taken, or none.
+    private mutating func consider(_ offer: Offer, heard: BootInstant, at now: BootInstant) {
+        let wanted = offer.units
+        var highest = FencingToken(0)
+        for id in wanted {
+            highest = max(highest, units[id]?.highest ?? absent[id]?.highest ?? freshHighest)
+        }
+        for id in wanted {
+            switch reception(of: offer, by: id) {
+            case .takes: break
+            case .isKnown: return
+            case .waits:
+                units[id]?.deferred = UnitEntry.Deferred(offer: offer, heard: heard)
+                return
+            case .refuses(let why): return reject(offer, highest: highest, why)
+            }
         }
         guard offer.terms.ttl > .zero, offer.terms.ttl <= Limits.longestTTL else {
             // Coordinators bound it. A longer lease would outlast the rest after a lost journal.
-            if case .free = entry.state { rest(id, at: now) }
-            return reject(offer, highest: entry.highest, "its ttl is beyond the longest of a pool")
+            for id in wanted { if case .free? = units[id]?.state { rest(id, at: now) } }
+            return reject(offer, highest: highest, "its ttl is beyond the longest of a pool")
         }
-        guard offer.lease.fencing > entry.highest else {
-            return reject(offer, highest: entry.highest, "the fencing token is not above the last one")
+        guard offer.lease.fencing > highest else {
+            return reject(offer, highest: highest, "the fencing token is not above the last one")
         }
         let lease = OwnLease(
-            lease: offer.lease, token: offer.token, terms: bounded(offer.terms), deadline: heard + offer.terms.ttl)
+            lease: offer.lease, token: offer.token, terms: bounded(offer.terms), deadline: heard + offer.terms.ttl,
+            also: offer.also)
         guard lease.deadline > now else {
-            return reject(offer, highest: entry.highest, "the offer is older than its lease would be")
+            return reject(offer, highest: highest, "the offer is older than its lease would be")
         }
-        units[id]?.highest = offer.lease.fencing
-        units[id]?.state = .confirming(lease, since: now)
+        for id in wanted {
+            if case .held(let released)? = standing(of: id), !released.also.isEmpty { free(released, at: now) }
+        }
+        for id in offer.also { bind(id, to: lease) }
+        units[offer.lease.unit]?.highest = offer.lease.fencing
+        units[offer.lease.unit]?.state = .confirming(lease, since: now)
         longestTTL = max(longestTTL, offer.terms.ttl)
         actions.append(.journalThenSay(.confirm(offer.lease), session: session))
     }
@@ -72,7 +102,12 @@ extension AgentMachine {
         wantsHeartbeat = true
     }
 
-    mutating func takeDeferred(_ id: UnitID, at now: BootInstant) {
+    mutating func takeDeferred(_ own: OwnLease, at now: BootInstant) {
+        takeDeferred(own.lease.unit, at: now)
+        for id in own.also { takeDeferred(id, at: now) }
+    }
+
+    private mutating func takeDeferred(_ id: UnitID, at now: BootInstant) {
         guard let deferred = units[id]?.deferred else { return }
         units[id]?.deferred = nil
         if link == .open { consider(deferred.offer, heard: deferred.heard, at: now) }
@@ -85,11 +120,11 @@ extension AgentMachine {
         switch answer {
         case .held:
             units[id]?.state = .held(own)
-            takeDeferred(id, at: now)
+            takeDeferred(own, at: now)
         case .gone:
-            let hasNext = units[id]?.deferred != nil
-            free(id, at: now)
-            takeDeferred(id, at: now)
+            let hasNext = own.units.contains { units[$0]?.deferred != nil }
+            free(own, at: now)
+            takeDeferred(own, at: now)
             // An offer that lapsed leaves the host in doubt until it has spoken.
             if !hasNext { wantsHeartbeat = true }
         case .unknownHost: if link == .open { beginSession(at: now) }
@@ -100,7 +135,7 @@ extension AgentMachine {
     private mutating func confirmed(_ lease: LeaseID, at now: BootInstant) {
         guard case .confirming(let own, _)? = units[lease.unit]?.state, own.lease == lease else { return }
         units[lease.unit]?.state = .held(own)
-        takeDeferred(lease.unit, at: now)
+        takeDeferred(own, at: now)
     }
 
     /// A word about that very lease, which counts only with its present token (design §5).
@@ -110,8 +145,8 @@ extension AgentMachine {
         }
         // What an admin revoked ends when its processes have.
         if case .ending = entry.state { return }
-        free(lease.unit, at: now)
-        takeDeferred(lease.unit, at: now)
+        free(own, at: now)
+        takeDeferred(own, at: now)
     }
 
     mutating func revoke(_ lease: LeaseID, _ reason: EndReason, at now: BootInstant) {
@@ -123,9 +158,9 @@ extension AgentMachine {
         if own.process != nil {
             endProcesses(lease.unit, own, reason)
         } else {
-            free(lease.unit, at: now)
+            free(own, at: now)
             tell(.end(lease, reason))
-            takeDeferred(lease.unit, at: now)
+            takeDeferred(own, at: now)
         }
     }
 
@@ -163,7 +198,7 @@ extension AgentMachine {
         units[id]?.replace(own)
         let word = Word.renewed(
             renewal.lease, nonce: renewal.nonce, token: own.token, ttl: own.terms.ttl,
-            coordinator: renewal.coordinator)
+            coordinator: renewal.coordinator, also: own.also)
         actions.append(.journalThenSay(word, session: session))
     }
 
@@ -175,12 +210,12 @@ extension AgentMachine {
     mutating func journalFailed(_ word: Word, at now: BootInstant) {
         switch word {
         case .confirm(let lease):
-            guard let entry = units[lease.unit], entry.lease?.lease == lease else { return }
-            free(lease.unit, at: now)
-            rest(lease.unit, at: now)
+            guard let entry = units[lease.unit], let own = entry.lease, own.lease == lease else { return }
+            free(own, at: now)
+            for id in own.units { rest(id, at: now) }
             tell(.reject(lease, highest: entry.highest, why: "the agent's journal cannot be written"))
             wantsHeartbeat = true
-        case .renewed(let lease, _, _, _, _):
+        case .renewed(let lease, _, _, _, _, _):
             // The coordinator gets no answer and tells its holder to try again in the time that is left: a refusal
             // would say that the lease is gone.
             guard let before = unjournaled[lease.unit], before.lease == lease,

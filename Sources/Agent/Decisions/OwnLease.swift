@@ -11,10 +11,15 @@ package struct OwnLease: Equatable, Sendable {
     package var process: LeaseProcess?
     /// Who wants the unit before this lease's time is over, where somebody does.
     package var asked: Asked?
+    /// The units that it spans beside the one that it is named by, which alone is asked what becomes of it.
+    package var also: [UnitID]
+
+    /// All units of the lease.
+    package var units: [UnitID] { [lease.unit] + also }
 
     package init(
         lease: LeaseID, token: TokenHash, terms: LeaseTerms, deadline: BootInstant, process: LeaseProcess? = nil,
-        asked: Asked? = nil
+        asked: Asked? = nil, also: [UnitID] = []
     ) {
         self.lease = lease
         self.token = token
@@ -22,6 +27,7 @@ package struct OwnLease: Equatable, Sendable {
         self.deadline = deadline
         self.process = process
         self.asked = asked
+        self.also = also
     }
 
     /// The holder is asked to give the lease back.

@@ -63,7 +63,7 @@ extension AgentMachine {
         for id in units.keys.sorted() {
             guard var entry = units[id] else { continue }
             entry.highest = max(entry.highest, highest)
-            if entry.lease == nil { entry.state = .resting(until: until) }
+            if !entry.isTaken { entry.state = .resting(until: until) }
             units[id] = entry
         }
         for (id, var unit) in absent {

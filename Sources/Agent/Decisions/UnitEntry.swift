@@ -6,6 +6,8 @@ struct UnitEntry: Equatable {
         case free
         /// Offered to nobody until then: what was held here before is not known (design §6), or the journal fails.
         case resting(until: BootInstant)
+        /// A further unit of the lease that its first unit has.
+        case bound(LeaseID)
         /// Confirmed by a script whose answer has not come. Holds the unit as a lease does.
         case confirming(OwnLease, since: BootInstant)
         case held(OwnLease)
@@ -33,10 +35,19 @@ struct UnitEntry: Equatable {
         self.highest = highest
     }
 
+    /// The lease that is named by this unit.
     var lease: OwnLease? {
         switch state {
         case .confirming(let lease, _), .held(let lease), .ending(let lease, _): lease
-        case .free, .resting: nil
+        case .free, .resting, .bound: nil
+        }
+    }
+
+    /// A lease has it, alone or with others.
+    var isTaken: Bool {
+        switch state {
+        case .confirming, .held, .ending, .bound: true
+        case .free, .resting: false
         }
     }
 
@@ -44,7 +55,7 @@ struct UnitEntry: Equatable {
     var memory: AgentMemory.Unit {
         let known: AgentMemory.Lease? =
             switch state {
-            case .free, .resting: nil
+            case .free, .resting, .bound: nil
             case .confirming(let lease, _): AgentMemory.Lease(lease: lease, standing: .confirming)
             case .held(let lease): AgentMemory.Lease(lease: lease, standing: .held)
             case .ending(let lease, let reason): AgentMemory.Lease(lease: lease, standing: .ending(reason))
@@ -57,7 +68,7 @@ struct UnitEntry: Equatable {
         case .confirming(_, let since): state = .confirming(lease, since: since)
         case .held: state = .held(lease)
         case .ending(_, let reason): state = .ending(lease, reason)
-        case .free, .resting: break
+        case .free, .resting, .bound: break
         }
     }
 
@@ -66,6 +77,7 @@ struct UnitEntry: Equatable {
             switch state {
             case .free: .free
             case .resting: .resting
+            case .bound(let lease): .bound(lease)
             case .confirming(let lease, _): .confirming(lease.reported(at: now))
             case .held(let lease): .held(lease.reported(at: now))
             case .ending(let lease, _): .ending(lease.reported(at: now))

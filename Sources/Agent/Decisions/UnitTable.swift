@@ -15,6 +15,15 @@ extension AgentMachine {
         }
     }
 
+    /// All units of a lease that is over.
+    mutating func free(_ own: OwnLease, at now: BootInstant) {
+        free(own.lease.unit, at: now)
+        guard !own.also.isEmpty else { return }
+        for id in own.also where units[id]?.state == .bound(own.lease) { free(id, at: now) }
+        // A later line of the journal about one of them would not take back what the first one's says of it.
+        actions.append(.writeJournal)
+    }
+
     /// Offers to this unit would come back as fast as they are rejected.
     mutating func rest(_ id: UnitID, at now: BootInstant) {
         guard units[id] != nil else { return }
@@ -31,12 +40,13 @@ extension AgentMachine {
                 units[id]?.isGone = false
             } else {
                 units[id] = fresh(properties, at: now)
+                bind(id, at: now)
             }
         }
         let present = Set(inventory.map(\.unit))
         for id in units.keys.sorted() where !present.contains(id) {
             guard let entry = units[id] else { continue }
-            if entry.lease == nil {
+            if !entry.isTaken {
                 units[id] = nil
                 absent[id] = AgentMemory.Unit(unit: id, highest: entry.highest)
             } else {
@@ -61,6 +71,35 @@ extension AgentMachine {
         }
         if case .resting(let until) = entry.state, until <= now { entry.state = .free }
         return entry
+    }
+
+    /// Ties the units of a lease that spans several together, as far as their devices are there. While the device of its
+    /// first one is missing nothing can prolong the lease, so the others rest until it is over.
+    private mutating func bind(_ id: UnitID, at now: BootInstant) {
+        if let own = units[id]?.lease {
+            for other in own.also where units[other]?.isTaken == false { bind(other, to: own) }
+            return
+        }
+        if let own = units.values.lazy.compactMap(\.lease).first(where: { $0.also.contains(id) }) {
+            bind(id, to: own)
+        } else if let own = absent.values.lazy.compactMap({ $0.known?.lease }).first(where: { $0.also.contains(id) }) {
+            var until = own.deadline + lockDelay
+            if case .resting(let end)? = units[id]?.state { until = max(until, end) }
+            if until > now { units[id]?.state = .resting(until: until) }
+        }
+    }
+
+    mutating func bind(_ id: UnitID, to own: OwnLease) {
+        guard var entry = units[id] else { return }
+        entry.state = .bound(own.lease)
+        entry.highest = max(entry.highest, own.lease.fencing)
+        units[id] = entry
+    }
+
+    /// What a lease says of a unit that it has, alone or with others.
+    func standing(of id: UnitID) -> UnitEntry.State? {
+        guard case .bound(let lease)? = units[id]?.state else { return units[id]?.state }
+        return units[lease.unit]?.lease?.lease == lease ? units[lease.unit]?.state : units[id]?.state
     }
 
     /// What runs under leases here, in the order of their units.
@@ -88,7 +127,7 @@ extension AgentMachine {
     /// The lease is over for its holder; its unit is free when what runs under it is gone.
     mutating func endProcesses(_ id: UnitID, _ own: OwnLease, _ reason: EndReason) {
         units[id]?.state = .ending(own, reason)
-        units[id]?.deferred = nil
+        for unit in own.units { units[unit]?.deferred = nil }
         actions.append(.writeJournal)
         if let running = own.running { stop(running, reason) }
     }
@@ -109,7 +148,7 @@ extension AgentMachine {
             return
         }
         switch entry.state {
-        case .free, .resting, .ending: break
+        case .free, .resting, .bound, .ending: break
         case .confirming, .held:
             endProcesses(lease.unit, own, .released)
             wantsHeartbeat = true
@@ -121,16 +160,16 @@ extension AgentMachine {
             return
         }
         switch entry.state {
-        case .free, .resting: break
+        case .free, .resting, .bound: break
         case .confirming:
             own.process = nil
             units[lease.unit]?.replace(own)
         case .held:
             // A holder that has died gives its place back at once (design §1).
-            free(lease.unit, at: now)
+            free(own, at: now)
             tell(.end(lease, .released))
         case .ending(_, let reason):
-            free(lease.unit, at: now)
+            free(own, at: now)
             tell(.end(lease, reason))
         }
     }

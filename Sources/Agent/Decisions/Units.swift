@@ -52,7 +52,7 @@ struct Units: Equatable {
         var answer: BootInstant?
         var insist: BootInstant?
         switch entry?.state {
-        case nil, .free?: break
+        case nil, .free?, .bound?: break
         case .resting(let until)?: end = until
         case .held(let lease)?:
             end = self.end(of: lease)

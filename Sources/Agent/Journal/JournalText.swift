@@ -4,7 +4,9 @@ import LeaseModel
 /// The journal as text: a line with what an agent remembers and the boot it belongs to, then a line for each change of a
 /// unit since, in order. Moments are microseconds since boot.
 package struct JournalText {
-    static let version: Int64 = 2
+    static let version: Int64 = 3
+    /// Knew no leases of several units: an agent of then takes a journal of now for a lost one, and its units rest.
+    private static let versionBefore: Int64 = 2
 
     /// The first line.
     package static func encode(_ memory: AgentMemory, bootID: String) -> [UInt8] {
@@ -85,6 +87,10 @@ package struct JournalText {
                     writer.member("deadline_us", asked.deadline.sinceBoot.microseconds)
                 }
             }
+            if !lease.also.isEmpty {
+                writer.key("also")
+                writer.array { writer in for unit in lease.also { writer.string(unit.text) } }
+            }
             writer.member("token", lease.token.text)
             writer.member("deadline_us", lease.deadline.sinceBoot.microseconds)
             writer.member("holder", lease.terms.holder.text)
@@ -110,17 +116,27 @@ package struct JournalText {
         guard var decoded = decodeFirst(Array(lines[0])) else { return nil }
         guard lines.count > 1 else { return decoded }
         var units = Dictionary(decoded.memory.units.map { ($0.unit, $0) }) { _, later in later }
+        // A lease's line speaks for all its units.
+        func raise(_ unit: AgentMemory.Unit) {
+            guard let lease = unit.known?.lease else { return }
+            for other in lease.also {
+                let highest = max(units[other]?.highest ?? decoded.memory.floor, lease.lease.fencing)
+                units[other, default: AgentMemory.Unit(unit: other, highest: highest)].highest = highest
+            }
+        }
         for line in lines.dropFirst() {
             guard let row = try? JSONParser.parse(Array(line)).object, let unit = decodeUnit(row) else { return nil }
             units[unit.unit] = unit
+            raise(unit)
         }
         decoded.memory.units = units.values.sorted { $0.unit < $1.unit }
         return decoded
     }
 
     private static func decodeFirst(_ bytes: [UInt8]) -> (memory: AgentMemory, bootID: String)? {
-        guard let root = try? JSONParser.parse(bytes).object, root["version"]?.integer == version,
-            let boot = root["boot"]?.string, let instance = root["instance"]?.string,
+        guard let root = try? JSONParser.parse(bytes).object, let written = root["version"]?.integer,
+            written == version || written == versionBefore, let boot = root["boot"]?.string,
+            let instance = root["instance"]?.string,
             let longest = root["longest_ttl_us"]?.integer, let rows = root["units"]?.array
         else { return nil }
         var units: [AgentMemory.Unit] = []
@@ -162,6 +178,11 @@ package struct JournalText {
             let priority = object["priority"]?.integer, let selector = text("selector"),
             let score = object["score"]?.integer, let ttl = object["ttl_us"]?.integer, let metadata = text("metadata")
         else { return nil }
+        var also: [UnitID] = []
+        for name in object["also"]?.array ?? [] {
+            guard let other = name.string.flatMap({ try? UnitID($0) }) else { return nil }
+            also.append(other)
+        }
         let own = OwnLease(
             lease: lease, token: TokenHash(token),
             terms: LeaseTerms(
@@ -169,7 +190,7 @@ package struct JournalText {
                 priority: Int(priority), selector: selector, score: score, ttl: .microseconds(ttl), metadata: metadata,
                 grace: object["grace_us"]?.integer.map { .microseconds($0) } ?? Limits.standardGrace),
             deadline: BootInstant(sinceBoot: .microseconds(deadline)), process: process(object),
-            asked: object["asked"]?.object.flatMap(asked))
+            asked: object["asked"]?.object.flatMap(asked), also: also)
         switch text("standing") {
         case "confirming": return AgentMemory.Lease(lease: own, standing: .confirming)
         case "held": return AgentMemory.Lease(lease: own, standing: .held)

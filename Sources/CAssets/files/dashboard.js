@@ -14,12 +14,13 @@ const LANES_SHOWN = 14;
 const CARDS = 8;
 const TILES = 64;
 
-const STATES = ["free", "held", "offered", "ending", "resting", "unheard"];
+const STATES = ["free", "held", "offered", "ending", "reserved", "resting", "unheard"];
 const STATE_WORDS = {
   free: "free",
   held: "held",
   offered: "being handed over",
   ending: "being taken back",
+  reserved: "held back for a request that takes several",
   resting: "resting after a restart of its agent",
   unheard: "not heard of",
 };
@@ -121,7 +122,7 @@ const pool = {
     lease.endsAt = Date.now() + (lease.expires_in || 0) * SECOND;
     this.leases.set(lease.lease, lease);
     if (lease.state !== "offered" && lease.granted_at) {
-      this.open(lease.unit, lease.lease, lease.holder, lease.priority, lease.granted_at * SECOND);
+      for (const unit of lease.units || [lease.unit]) this.open(unit, lease.lease, lease.holder, lease.priority, lease.granted_at * SECOND);
     }
   },
 
@@ -145,7 +146,12 @@ const pool = {
       this.events.push(event);
       if (this.events.length > EVENTS_KEPT * 1.2) this.events.splice(0, this.events.length - EVENTS_KEPT);
     }
-    const { type, unit, lease, holder } = event;
+    // A lease may span several units: what happens to it happens to all.
+    for (const unit of [event.unit, ...(event.also || "").split(" ").filter(Boolean)]) this.hearOf(unit, event);
+  },
+
+  hearOf(unit, event) {
+    const { type, lease, holder } = event;
     const record = this.units.get(unit);
     if (type === "granted" || type === "restored") {
       this.open(unit, lease, holder, event.priority, event.time);
@@ -164,7 +170,7 @@ const pool = {
     if (type === "granted" || type === "restored") {
       Object.assign(record, { state: "held", lease, holder });
       const left = event.expires ? event.expires - event.time : event.ttl || 0;
-      this.leases.set(lease, { ...event, state: "held", granted_at: event.time / SECOND, endsAt: Date.now() + left, ttl: (event.ttl || 0) / SECOND });
+      this.leases.set(lease, { ...event, units: [event.unit, ...(event.also || "").split(" ").filter(Boolean)], state: "held", granted_at: event.time / SECOND, endsAt: Date.now() + left, ttl: (event.ttl || 0) / SECOND });
       this.waiters = this.waiters.filter((waiter) => waiter.ticket !== event.ticket);
     } else if (type === "renewed" && this.leases.has(lease)) {
       this.leases.get(lease).endsAt = Date.now() + (event.expires - event.time);

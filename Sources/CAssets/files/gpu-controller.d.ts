@@ -8,6 +8,8 @@ export interface LockOptions {
   priority?: number;
   host?: string;
   unit?: string;
+  /** So many units of one host, all or none, in one lease: 1 to 64. Not with `unit` or `preempt`. */
+  count?: number;
   kind?: "gpu" | "model-load";
   minVramMb?: number;
   deviceType?: string;
@@ -55,7 +57,10 @@ export interface HeldLock {
   direct: boolean;
   token: string;
   lease?: string;
+  /** The first unit, which the lease is named by. */
   unit?: string;
+  /** All units of the lease. */
+  units?: string[];
   host?: string;
   holder?: string;
   /** Rises from lease to lease of a unit: a resource may refuse an older one. */

@@ -917,8 +917,8 @@ function optionsOf(given, timeout) {
 
 /** The members of a lock call, in the words of the wire; what is not given is not sent. */
 function wishOf(agentId, options, kind) {
-  const { priority, host, unit, labels, affinity, metadata, pool } = options;
-  const wish = { id: agentId, kind, priority, host, unit, labels, affinity, metadata, pool };
+  const { priority, host, unit, count, labels, affinity, metadata, pool } = options;
+  const wish = { id: agentId, kind, priority, host, unit, count, labels, affinity, metadata, pool };
   wish.ttl = options.ttl && options.ttl / SECOND;
   wish.min_vram_mb = options.minVramMb;
   wish.preempt = options.preempt;
@@ -980,6 +980,7 @@ export class GPUController {
       token: lease.token,
       lease: lease.id,
       unit: answer.unit,
+      units: answer.units || [answer.unit],
       host: answer.host,
       holder: answer.holder,
       fencingToken: answer.fencing_token,

@@ -19,7 +19,7 @@ extension Command {
             "Where this machine is a host of the pool, only its own units are asked for, unless --host, --unit or "
                 + "--anywhere says otherwise.",
             "The program gets the variables that lead it to its GPU, and LEASEHOLD_LEASE, LEASEHOLD_UNIT, "
-                + "LEASEHOLD_HOLDER and LEASEHOLD_FENCING_TOKEN. The lease's token stays with leasehold.",
+                + "LEASEHOLD_UNITS (all of them, where --count asked for several), LEASEHOLD_HOLDER and LEASEHOLD_FENCING_TOKEN. The lease's token stays with leasehold.",
             "When somebody with a better priority asks for the GPU (--preempt), the program gets the signal of --on-preempt, and "
                 + "--preempt-command runs with LEASEHOLD_PREEMPTED_BY and LEASEHOLD_RELEASE_WITHIN (seconds).",
             "SIGINT, SIGTERM and SIGHUP go to the program. When the lease is lost the program gets SIGTERM, after the "

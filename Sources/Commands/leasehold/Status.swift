@@ -167,7 +167,7 @@ struct StatusReport {
         switch state {
         case "free": .green
         case "held": .yellow
-        case "offered", "resting": .cyan
+        case "offered", "resting", "reserved": .cyan
         case "ending", "unheard": .red
         default: nil
         }

@@ -122,7 +122,7 @@ enum Texts {
     static func granted(_ grant: Grant, left: Duration, isHeld: Bool) -> [String] {
         let lease = visible(grant.lease)
         var lines = [
-            "Granted \(visible(grant.unit)) to \(visible(grant.holder)) after \(Words.span(grant.waited)); lease \(lease)."
+            "Granted \(visible(grant.units.joined(separator: ", "))) to \(visible(grant.holder)) after \(Words.span(grant.waited)); lease \(lease)."
         ]
         for (name, value) in grant.variables.sorted(by: { $0.key < $1.key }) {
             lines.append("  \(visible(name))=\(visible(value))")

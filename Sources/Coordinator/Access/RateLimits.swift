@@ -8,7 +8,7 @@ package struct CallerLimits: Hashable, Sendable {
     package var burst: Int
     /// Lock calls that it may have waiting here; nil is unlimited.
     package var waiting: Int?
-    /// Leases that it may hold or wait for; nil is unlimited.
+    /// Units that it may hold or wait for: a lease counts as many as it spans; nil is unlimited.
     package var leases: Int?
 
     package init(
@@ -28,6 +28,8 @@ struct RateLimits: Sendable {
         /// missing in it is this moment's distance from now.
         var full: BootInstant
         var waiting = 0
+        /// What those that wait want to hold.
+        var wanted = 0
     }
 
     private let settings: CallerLimits
@@ -58,25 +60,33 @@ struct RateLimits: Sendable {
 
     /// Counts a lock call that begins to wait, to be followed by one `endWait`. Why it is refused, nil where it may.
     ///
-    /// - Parameter held: How many leases of this caller the pool knows.
-    mutating func beginWait(_ caller: Access.Caller, held: Int, at now: BootInstant) -> AccessRefusal? {
+    /// - Parameters:
+    ///   - held: How many units this caller's leases have.
+    ///   - wanted: How many it asks for.
+    mutating func beginWait(
+        _ caller: Access.Caller, held: Int, wanted: Int = 1, at now: BootInstant
+    ) -> AccessRefusal? {
         guard !caller.name.isEmpty else { return nil }
         let waiting = accounts[caller.name]?.waiting ?? 0
         if let limit = settings.waiting, waiting >= limit { return .tooManyWaiting(limit: limit) }
         // Each that waits may become a lease without another word.
-        if let limit = settings.leases, held + waiting >= limit { return .tooManyLeases(limit: limit) }
+        if let limit = settings.leases, held + (accounts[caller.name]?.wanted ?? 0) + wanted > limit {
+            return .tooManyLeases(limit: limit)
+        }
         makeRoom(at: now)
         accounts[caller.name, default: Account(full: now)].waiting += 1
+        accounts[caller.name]?.wanted += wanted
         return nil
     }
 
-    /// A lock call waits no more, however it ended.
-    mutating func endWait(_ caller: Access.Caller) {
+    /// A lock call waits no more, however it ended; with what it began with.
+    mutating func endWait(_ caller: Access.Caller, wanted: Int = 1) {
         guard !caller.name.isEmpty else { return }
         guard let waiting = accounts[caller.name]?.waiting, waiting > 0 else {
             preconditionFailure("a wait ends once, after it has begun")
         }
         accounts[caller.name]?.waiting = waiting - 1
+        accounts[caller.name]?.wanted -= wanted
     }
 
     /// Forgets callers at rest, whose account reads as that of a new one; looks at all only when their number has doubled.

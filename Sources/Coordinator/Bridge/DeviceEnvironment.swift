@@ -11,8 +11,33 @@ enum DeviceEnvironment {
     private static let amd: Int64 = 0x1002
     private static let intel: Int64 = 0x8086
 
-    /// - Parameter details: The unit's details as its agent registered them, a JSON object.
-    static func variables(details: String) -> [(String, String)] {
+    /// - Parameter details: Each unit's details as its agent registered them, JSON objects.
+    static func variables(details: [String]) -> [(String, String)] {
+        guard details.count > 1 else { return details.first.map(variables) ?? [] }
+        // Which of several devices of one lease is used is the program's to choose: what can name only one is left out,
+        // and what hides devices hides those that none of them is.
+        let each = details.map { Dictionary(variables(details: $0)) { first, _ in first } }
+        guard each.allSatisfy({ !$0.isEmpty }) else { return [] }
+        var joined: [(String, String)] = []
+        for name in Set(each.flatMap(\.keys)).sorted() where !namesOneDevice.contains(name) {
+            let values = each.compactMap { $0[name] }
+            // A device that a variable says nothing of is one that it does not hide.
+            let hides = values.filter { hidingValues.contains($0) }
+            let shown = values.filter { !hidingValues.contains($0) }
+            if let hidden = hides.first, shown.isEmpty {
+                if hides.count == each.count { joined.append((name, hidden)) }
+            } else if shown.count + hides.count == each.count {
+                var told: Set<String> = []
+                joined.append((name, shown.filter { told.insert($0).inserted }.joined(separator: ",")))
+            }
+        }
+        return joined
+    }
+
+    private static let namesOneDevice: Set<String> = ["DRI_PRIME", "MESA_VK_DEVICE_SELECT"]
+    private static let hidingValues: Set<String> = ["", "void", "-1"]
+
+    private static func variables(details: String) -> [(String, String)] {
         guard let device = try? JSONParser.parse(Array(details.utf8)).object, device["simulated"]?.bool != true,
             let vendor = device["vendor_id"]?.integer
         else { return [] }

@@ -42,10 +42,7 @@ struct LockCommand: Equatable, Sendable {
         preempts = try members.flag("preempt") ?? false
         affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""
         (selector, namesItsPlace) = try Self.selector(members, scope: scope)
-        if let count = try members.integer("count", in: 1...Int64(Limits.unitsPerHost)), count != 1 {
-            throw Malformed(
-                "\"count\": got \(count), want 1: this version grants one unit a call. Call once for each unit.")
-        }
+        if selector.count > 1, preempts { throw Malformed(Texts.noPreemptingSeveral) }
     }
 
     private static func selector(_ members: Members, scope: Scope) throws(Malformed) -> (Selector, Bool) {
@@ -69,9 +66,11 @@ struct LockCommand: Equatable, Sendable {
         let memory = try members.integer("min_vram_mb", in: 0...100_000_000) ?? 0
         let deviceType = try members.text("device_type")
         let labels = try members.texts("labels")
+        let count = try members.integer("count", in: 1...Int64(Limits.unitsPerLease)) ?? 1
         do throws(InvalidName) {
             let selector = try Selector(
-                kind: kind, scope: place, minimumMemoryMB: Int(memory), deviceType: deviceType, labels: labels)
+                kind: kind, scope: place, minimumMemoryMB: Int(memory), deviceType: deviceType, labels: labels,
+                count: Int(count))
             return (selector, unit != nil || host != nil)
         } catch {
             throw Malformed(error)

@@ -9,6 +9,7 @@ extension Coordinator {
     func lock(_ members: Members, _ call: BridgeCall) throws(Malformed) {
         let caller = call.caller
         let command = try LockCommand(members, scope: settings.scope, longestTTL: settings.longestTTL)
+        if let reply = tooWide(command.selector) { return respond(call, reply) }
         if let refusal = refusal(toLock: command, caller) { return respond(call, refusal) }
         lastNumber += 1
         let drawn = Self.draw()
@@ -27,8 +28,8 @@ extension Coordinator {
         lockCalls[request.call] = LockCall(
             call: call, terms: terms, ticket: request.ticket, selector: request.selector, began: now)
         call.exchange.onClientGone = {
-            guard self.lockCalls.removeValue(forKey: request.call) != nil else { return }
-            self.limits.endWait(caller)
+            guard let call = self.lockCalls.removeValue(forKey: request.call) else { return }
+            self.limits.endWait(caller, wanted: call.selector.count)
             let name = PriorityClass(of: command.priority).rawValue
             self.meter.note { $0.count(Catalogue.cancels, name) }
             self.feed(.clientGone(request.call))
@@ -46,10 +47,21 @@ extension Coordinator {
         }
     }
 
+    /// What no host has could never be granted. Nil as well while it is not known what the hosts have.
+    private func tooWide(_ selector: Selector) -> Reply? {
+        guard selector.count > 1, isUp, waiters.isSettled(at: now), let widest = mirror.widest(selector),
+            widest < selector.count
+        else { return nil }
+        return .refusal(404, "too_few_units", Texts.tooFewUnits(selector.count, widest: widest))
+    }
+
     private func refusal(toLock command: LockCommand, _ caller: Caller) -> AccessRefusal? {
         if let refusal = caller.refusal(toHold: command.holder) { return refusal }
-        let held = settings.callerLimits.leases == nil ? 0 : mirror.leases.values.count { $0.caller == caller.name }
-        return limits.beginWait(caller, held: held, at: now)
+        var held = 0
+        if settings.callerLimits.leases != nil {
+            for lease in mirror.leases.values where lease.caller == caller.name { held += 1 + lease.also.count }
+        }
+        return limits.beginWait(caller, held: held, wanted: command.selector.count, at: now)
     }
 
     private func begin(_ request: LockRequest) {
@@ -64,7 +76,7 @@ extension Coordinator {
 
     func answer(_ call: CallID, _ outcome: LockOutcome) {
         guard let waiting = lockCalls.removeValue(forKey: call) else { return }
-        limits.endWait(waiting.call.caller)
+        limits.endWait(waiting.call.caller, wanted: waiting.selector.count)
         switch outcome {
         case .acquired, .timedOut, .forceReleased, .unknownHost, .unknownUnit: preemptionOver(waiting.ticket)
         case .moved, .shuttingDown: preemptionOver(waiting.ticket, isElsewhere: true)
@@ -73,8 +85,8 @@ extension Coordinator {
         count(outcome, waiting.terms, began: waiting.began)
         let exchange = waiting.call.exchange
         exchange.onClientGone = nil
-        let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { unit in
-            mirror.environment(of: unit)
+        let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { units in
+            mirror.environment(of: units)
         }
         if case .acquired = outcome {
             exchange.onDelivered = { isDelivered in

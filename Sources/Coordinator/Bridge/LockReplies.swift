@@ -20,6 +20,11 @@ struct LockReplies {
             writer.member("lease", lease.lease.text)
             writer.member("fencing_token", lease.lease.fencing.value)
             writer.member("unit", lease.lease.unit.text)
+            writer.key("units")
+            writer.array { writer in
+                writer.string(lease.lease.unit.text)
+                for unit in lease.also { writer.string(unit.text) }
+            }
             writer.member("kind", call.kind.rawValue)
             writer.member("host", lease.lease.unit.host.text)
             writer.member("holder", call.holder.text)
@@ -36,13 +41,13 @@ struct LockReplies {
 
     /// - Parameters:
     ///   - position: Where the request stood last; asked for only where it timed out.
-    ///   - environment: The variables of a unit's device; asked for only where one was granted.
+    ///   - environment: The variables of the units' devices; asked for only where one was granted.
     static func reply(
         to outcome: LockOutcome, _ call: Call, position: @autoclosure () -> Int?,
-        environment: (UnitID) -> [(String, String)]
+        environment: ([UnitID]) -> [(String, String)]
     ) -> Reply {
         switch outcome {
-        case .acquired(let lease): acquired(lease, call, environment: environment(lease.lease.unit))
+        case .acquired(let lease): acquired(lease, call, environment: environment([lease.lease.unit] + lease.also))
         case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position())
         case .forceReleased(let by, let why):
             Reply(503) { writer in

@@ -120,6 +120,11 @@ struct StatusReply {
         writer.object { writer in
             writer.member("lease", lease.lease.text)
             writer.member("unit", lease.lease.unit.text)
+            writer.key("units")
+            writer.array { writer in
+                writer.string(lease.lease.unit.text)
+                for unit in lease.also { writer.string(unit.text) }
+            }
             writer.member("holder", lease.holder)
             writer.member("caller", lease.caller)
             writer.member("priority", lease.priority)

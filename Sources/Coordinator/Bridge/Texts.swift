@@ -28,6 +28,17 @@ enum Texts {
     static func unknownUnit(_ unit: String) -> String {
         "The pool has no unit \"\(unit)\". GET /v1/gpu/status lists them."
     }
+    static func tooFewUnits(_ count: Int, widest: Int) -> String {
+        let most =
+            switch widest {
+            case 0: "None has a single one."
+            case 1: "The most that one has is 1: call once for each unit."
+            default: "The most that one has is \(widest): ask for so many, or call several times."
+            }
+        return "\"count\": got \(count), but no host has so many units of what the call asks for. \(most)"
+    }
+    static let noPreemptingSeveral =
+        "\"preempt\": a call for several units (\"count\") has nobody asked to give back: leave one of the two out."
     static func tooManyWaiting(_ limit: Int) -> String {
         "\(limit) requests wait at this coordinator already, which is its limit. Try again in a few seconds."
     }

@@ -115,6 +115,8 @@ package enum LockOutcome: Hashable, Sendable {
 /// A lease as it is told to its holder.
 package struct AcquiredLease: Hashable, Sendable {
     package var lease: LeaseID
+    /// The units that it spans beside the one that it is named by.
+    package var also: [UnitID] = []
     package var secret: LeaseSecret
     package var ttl: Duration
     /// Until the moment that the holder may count on, from now (design §5).

@@ -83,7 +83,7 @@ extension Waiters {
         case held(TicketID)
         case tokenDrawn(TicketID, DrawnToken)
         case againAnswered(TicketID, nonce: String, AgainAnswer)
-        case renewed(LeaseID, nonce: String, ttl: Duration)
+        case renewed(LeaseID, nonce: String, ttl: Duration, also: [UnitID] = [])
         case renewalRefused(nonce: String)
         case refused(TicketID, by: String, why: String)
         case moved(TicketID)

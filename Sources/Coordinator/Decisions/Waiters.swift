@@ -107,6 +107,9 @@ package struct Waiters {
         mutating get { deadlines.first }
     }
 
+    /// Whether every agent has spoken since Redis was last lost or found.
+    package func isSettled(at now: BootInstant) -> Bool { settledAt.map { $0 <= now } ?? false }
+
     /// What is left of a waiting ticket's own time, and how long its present call has waited.
     package func times(of ticket: TicketID, at now: BootInstant) -> (left: Duration, waited: Duration)? {
         guard let waiter = waiters[ticket] else { return nil }
@@ -125,7 +128,7 @@ package struct Waiters {
         case .held(let ticket): held(ticket, at: now)
         case .tokenDrawn(let ticket, let drawn): tokenDrawn(ticket, drawn, at: now)
         case .againAnswered(let ticket, let nonce, let answer): againAnswered(ticket, nonce, answer, at: now)
-        case .renewed(let lease, let nonce, let ttl): renewed(lease, nonce, ttl, at: now)
+        case .renewed(let lease, let nonce, let ttl, let also): renewed(lease, nonce, ttl, also, at: now)
         case .renewalRefused(let nonce): renewalRefused(nonce, at: now)
         case .refused(let ticket, let by, let why): end(ticket, .forceReleased(by: by, why: why), at: now)
         case .moved(let ticket): end(ticket, .moved, at: now)

@@ -21,7 +21,7 @@ extension Waiters {
             stands(waiter, at: now)
             return
         }
-        tell(&waiter, grant.lease, waiter.request.secret, ttl: grant.ttl, until: end, at: now)
+        tell(&waiter, grant.lease, grant.also, waiter.request.secret, ttl: grant.ttl, until: end, at: now)
         store(waiter)
     }
 
@@ -75,7 +75,9 @@ extension Waiters {
         }
     }
 
-    mutating func renewed(_ lease: LeaseID, _ nonce: String, _ ttl: Duration, at now: BootInstant) {
+    mutating func renewed(
+        _ lease: LeaseID, _ nonce: String, _ ttl: Duration, _ also: [UnitID], at now: BootInstant
+    ) {
         guard let ticket = nonces.removeValue(forKey: nonce), var waiter = waiters[ticket],
             case .answeringAgain(let drawn, let sent) = waiter.state
         else { return }
@@ -92,7 +94,7 @@ extension Waiters {
             store(waiter)
             return
         }
-        tell(&waiter, lease, drawn.secret, ttl: ttl, until: end, at: now)
+        tell(&waiter, lease, also, drawn.secret, ttl: ttl, until: end, at: now)
         store(waiter)
     }
 
@@ -115,12 +117,13 @@ extension Waiters {
     }
 
     private mutating func tell(
-        _ waiter: inout Waiter, _ lease: LeaseID, _ secret: LeaseSecret, ttl: Duration, until end: BootInstant,
+        _ waiter: inout Waiter, _ lease: LeaseID, _ also: [UnitID], _ secret: LeaseSecret, ttl: Duration,
+        until end: BootInstant,
         at now: BootInstant
     ) {
         guard let call = waiter.call else { preconditionFailure("a lease is told to a client that is there") }
         let acquired = AcquiredLease(
-            lease: lease, secret: secret, ttl: ttl, expiresIn: end - now, waited: now - waiter.began)
+            lease: lease, also: also, secret: secret, ttl: ttl, expiresIn: end - now, waited: now - waiter.began)
         answer(&waiter, .acquired(acquired))
         waiter.state = .delivering(call, until: now + Limits.redelivery)
         deliveries[call] = waiter.request.ticket

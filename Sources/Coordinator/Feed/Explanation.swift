@@ -21,23 +21,40 @@ extension PoolMirror {
         let rivals = rivals(of: waiter)
         let ahead = Array(rivals.prefix { $0.ticket != waiter.ticket })
         let wanted = wanted(by: wish)
-        let blocking = wanted.compactMap { $0.lease.flatMap { leases[$0] } }.sorted {
+        let blocking = Set(wanted.compactMap(\.lease)).compactMap { leases[$0] }.sorted {
             ($0.expires ?? .max, $0.lease) < ($1.expires ?? .max, $1.lease)
         }
-        let expected = expectedWait(behind: ahead, on: wanted, at: poolNow)
+        let expected = expectedWait(of: wish, behind: ahead, on: wanted, at: poolNow)
         let sentence = sentence(waiter, ahead: ahead, wanted: wanted, blocking: blocking, aging: aging)
         return Explanation(
             ahead: ahead, depth: rivals.count, blocking: blocking, expectedWait: expected, sentence: sentence)
     }
 
-    private func expectedWait(behind ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64) -> Int64? {
+    private func expectedWait(
+        of wish: Selector, behind ahead: [Waiter], on wanted: [UnitRecord], at poolNow: Int64
+    ) -> Int64? {
         let holds = typicalHolds()
+        guard wish.count == 1 else { return ahead.isEmpty ? whole(wish.count, of: wanted, holds, at: poolNow) : nil }
         guard var turns = turns(on: wanted, holds, at: poolNow) else { return nil }
         for waiter in ahead {
             guard let hold = holds[PriorityClass(ofValue: waiter.priority)] else { return nil }
-            turns.take(hold)
+            for _ in 0..<waiter.width { turns.take(hold) }
         }
         return turns.next
+    }
+
+    /// When some host has so many units free at once, if they are held back as they come free; nil where too little was
+    /// seen to say. Who else is served before cannot be reckoned with.
+    private func whole(
+        _ count: Int, of wanted: [UnitRecord], _ holds: [PriorityClass: Int64], at poolNow: Int64
+    ) -> Int64? {
+        var first: Int64?
+        for units in Dictionary(grouping: wanted, by: \.properties.unit.host).values where units.count >= count {
+            guard let turns = turns(on: units, holds, at: poolNow) else { return nil }
+            guard turns.freeAt.count >= count else { continue }
+            first = min(first ?? .max, turns.freeAt[count - 1])
+        }
+        return first
     }
 
     /// Waiters whose expected wait the status tells; of all others their explanation does.
@@ -56,14 +73,22 @@ extension PoolMirror {
                 continue
             }
             var competing: [String: Bool] = [text: true]
+            var isFirst = true
             for waiter in first {
                 let competes =
                     competing[waiter.selector] ?? Selector(parsing: waiter.selector)?.competes(with: wish) ?? false
                 competing[waiter.selector] = competes
                 guard competes else { continue }
-                if waiter.selector == text { waits[waiter.ticket] = turns.next }
+                if waiter.selector == text {
+                    if wish.count == 1 {
+                        waits[waiter.ticket] = turns.next
+                    } else if isFirst {
+                        waits[waiter.ticket] = whole(wish.count, of: wanted(by: wish), holds, at: poolNow)
+                    }
+                }
+                isFirst = false
                 guard let hold = holds[PriorityClass(ofValue: waiter.priority)] else { break }
-                turns.take(hold)
+                for _ in 0..<waiter.width { turns.take(hold) }
             }
         }
         return waits
@@ -87,7 +112,7 @@ extension PoolMirror {
         var freeAt: [Int64] = []
         for unit in wanted where !isCordoned(unit) {
             switch unit.state {
-            case .free: freeAt.append(0)
+            case .free, .reserved: freeAt.append(0)
             case .held, .offered, .ending:
                 guard let lease = unit.lease.flatMap({ leases[$0] }),
                     let hold = holds[PriorityClass(ofValue: lease.priority)]
@@ -129,6 +154,13 @@ extension PoolMirror {
                 text +=
                     " Served in the order of arrival + priority × \(milliseconds / 1000) s; \(last.holder) (priority \(last.priority)) is next before you."
             }
+        }
+        let reserved = wanted.count { $0.state == .reserved }
+        if reserved > 0 {
+            text +=
+                waiter.width > 1
+                ? " \(reserved) of them are held back for a request that takes several, as this one does."
+                : " \(reserved) of them are held back for a request that takes several and came before."
         }
         if let first = blocking.first { text += " \(first.holder) holds \(first.lease.unit.text)." }
         if let asked = blocking.first(where: { $0.preemption?.ticket == waiter.ticket }) {

@@ -32,6 +32,11 @@ struct PoolMirror {
         var metadata: String
         /// Who wants its unit, where its holder is asked to give it back.
         var preemption: PreemptionRecord?
+        /// The units that it spans beside the one that it is named by.
+        var also: [UnitID] = []
+
+        /// All units of the lease.
+        var units: [UnitID] { [lease.unit] + also }
     }
 
     private(set) var hosts: [HostID: HostRecord] = [:]
@@ -167,13 +172,27 @@ struct PoolMirror {
         return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
     }
 
-    /// What leads a program to a unit's device; empty where the unit is not known.
-    mutating func environment(of unit: UnitID) -> [(String, String)] {
+    /// What leads a program to these units' devices; empty where they are not known.
+    mutating func environment(of wanted: [UnitID]) -> [(String, String)] {
+        guard wanted.count == 1, let unit = wanted.first else {
+            return DeviceEnvironment.variables(details: wanted.map { units[$0]?.properties.details ?? "" })
+        }
         if let known = environments[unit] { return known }
         guard let details = units[unit]?.properties.details else { return [] }
-        let variables = DeviceEnvironment.variables(details: details)
+        let variables = DeviceEnvironment.variables(details: [details])
         environments[unit] = variables
         return variables
+    }
+
+    /// The most units of one host that this selector takes; nil where it names a host that is not known.
+    func widest(_ selector: Selector) -> Int? {
+        if case .host(let host) = selector.scope, hosts[host] == nil { return nil }
+        var counts: [HostID: Int] = [:]
+        for unit in units.values {
+            let host = unit.properties.unit.host
+            if selector.admits(unit.properties, labels: hosts[host]?.labels ?? [:]) { counts[host, default: 0] += 1 }
+        }
+        return counts.values.max() ?? 0
     }
 
     func lease(on unit: UnitID) -> Lease? { units[unit]?.lease.flatMap { leases[$0] } }
@@ -221,7 +240,7 @@ struct PoolMirror {
         case .ending:
             if let lease = event.lease {
                 leases[lease]?.state = .ending
-                if units[lease.unit]?.lease == lease { units[lease.unit]?.state = .ending }
+                for unit in units(of: lease, event) where units[unit]?.lease == lease { units[unit]?.state = .ending }
             }
         case .preempting:
             if let lease = event.lease { leases[lease]?.preemption = PreemptionRecord(event) }
@@ -263,8 +282,7 @@ struct PoolMirror {
         if let ticket = event.ticket { waiters[ticket] = nil }
         guard let lease = event.lease else { return }
         store(Lease(event, lease, state: .offered))
-        units[lease.unit]?.state = .offered
-        units[lease.unit]?.lease = lease
+        take(lease, event, as: .offered)
     }
 
     private mutating func granted(_ event: PoolEvent) {
@@ -272,8 +290,19 @@ struct PoolMirror {
         if let ticket = event.ticket { waiters[ticket] = nil }
         let isEnding = event.fields["state"] == "ending"
         store(Lease(event, lease, state: isEnding ? .ending : .held))
-        units[lease.unit]?.state = isEnding ? .ending : .held
-        units[lease.unit]?.lease = lease
+        take(lease, event, as: isEnding ? .ending : .held)
+    }
+
+    private mutating func take(_ lease: LeaseID, _ event: PoolEvent, as state: UnitRecord.State) {
+        for unit in units(of: lease, event) {
+            units[unit]?.state = state
+            units[unit]?.lease = lease
+        }
+    }
+
+    /// All units of an event's lease, as the event has them, or what is known of it.
+    private func units(of lease: LeaseID, _ event: PoolEvent) -> [UnitID] {
+        [lease.unit] + (event.also ?? leases[lease]?.also ?? [])
     }
 
     private mutating func store(_ lease: Lease) {
@@ -282,13 +311,15 @@ struct PoolMirror {
     }
 
     private mutating func over(_ lease: LeaseID, _ event: PoolEvent) {
+        let all = units(of: lease, event)
         if let old = leases.removeValue(forKey: lease) {
             if leaseOfTicket[old.ticket] == lease { leaseOfTicket[old.ticket] = nil }
             if old.state != .offered, let granted = old.granted { holds.note(old.priority, max(0, event.at - granted)) }
         }
-        guard units[lease.unit]?.lease == lease else { return }
-        units[lease.unit]?.lease = nil
-        units[lease.unit]?.state = event.unitState ?? .unheard
+        for unit in all where units[unit]?.lease == lease {
+            units[unit]?.lease = nil
+            units[unit]?.state = event.unitState ?? .unheard
+        }
     }
 }
 
@@ -301,6 +332,9 @@ extension PoolMirror.Waiter {
 
     /// Which units it would take, without the conditions: waiters of different kinds never compete.
     var kind: Substring { selector.prefix { $0 != "/" } }
+
+    /// How many units it takes.
+    var width: Int { Selector(parsing: selector)?.count ?? 1 }
 }
 
 extension PoolMirror.Lease {
@@ -309,7 +343,7 @@ extension PoolMirror.Lease {
             lease: record.lease, holder: record.terms.holder.text, caller: record.terms.caller,
             ticket: record.terms.ticket, priority: record.terms.priority, ttl: record.terms.ttl.milliseconds,
             state: record.state, granted: record.granted?.milliseconds, expires: record.expires?.milliseconds,
-            metadata: record.terms.metadata, preemption: record.preemption)
+            metadata: record.terms.metadata, preemption: record.preemption, also: record.also)
     }
 
     init(_ event: PoolEvent, _ lease: LeaseID, state: LeaseRecord.State) {
@@ -318,7 +352,8 @@ extension PoolMirror.Lease {
         self.init(
             lease: lease, holder: event.text("holder"), caller: event.text("caller"),
             ticket: TicketID(event.text("ticket")), priority: Int(event.number("priority") ?? 0), ttl: ttl,
-            state: state, granted: expires.map { $0 - ttl }, expires: expires, metadata: event.text("metadata"))
+            state: state, granted: expires.map { $0 - ttl }, expires: expires, metadata: event.text("metadata"),
+            also: event.also ?? [])
     }
 }
 
@@ -337,6 +372,8 @@ extension PoolEvent {
     func text(_ name: String) -> String { fields[name] ?? "" }
     func number(_ name: String) -> Int64? { fields[name].flatMap { Int64($0) } }
     var lease: LeaseID? { fields["lease"].flatMap { try? LeaseID($0) } }
+    /// The units that the lease spans beside its first, where the event tells of some.
+    var also: [UnitID]? { fields["also"]?.split(separator: " ").compactMap { try? UnitID(String($0)) } }
     var unit: UnitID? { fields["unit"].flatMap { try? UnitID($0) } }
     var ticket: TicketID? { fields["ticket"].flatMap { $0.isEmpty ? nil : TicketID($0) } }
     var unitState: UnitRecord.State? { fields["state"].flatMap { UnitRecord.State(rawValue: $0) } }

@@ -7,13 +7,21 @@ package struct Offer: Hashable, Sendable {
     package var beat: Int64?
     /// The lease whose release made room for this one, with the token hash that the release was given with.
     package var after: ReleasedLease?
+    /// The units that the lease spans beside the one that it is named by: all are taken, or none.
+    package var also: [UnitID]
 
-    package init(lease: LeaseID, token: TokenHash, terms: LeaseTerms, beat: Int64?, after: ReleasedLease?) {
+    /// All units of the lease.
+    package var units: [UnitID] { [lease.unit] + also }
+
+    package init(
+        lease: LeaseID, token: TokenHash, terms: LeaseTerms, beat: Int64?, after: ReleasedLease?, also: [UnitID] = []
+    ) {
         self.lease = lease
         self.token = token
         self.terms = terms
         self.beat = beat
         self.after = after
+        self.also = also
     }
 }
 

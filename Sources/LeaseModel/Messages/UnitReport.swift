@@ -24,6 +24,8 @@ package struct UnitReport: Hashable, Sendable {
         case free
         /// Offered to nobody: after a reboot or a lost journal.
         case resting
+        /// A further unit of the lease that another unit is reported with.
+        case bound(LeaseID)
         /// A confirm whose answer has not come.
         case confirming(HeldLease)
         case held(HeldLease)

@@ -2,7 +2,8 @@
 -- uses: Keys Clock Events Mail Match
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
 -- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or "",
--- 14 grace ms, 15 number of the coordinator's last heartbeat
+-- 14 grace ms, 15 number of the coordinator's last heartbeat, 16 ms that units are held back at first where the selector
+-- takes several
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
 -- | {"name-taken"}: the ticket is that of another holder or selector | {"late"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
@@ -69,10 +70,15 @@ call('SADD', P .. 'waiting:' .. coordinator, ticket)
 if not beaten then
   call('ZADD', P .. 'coordinators', 'NX', now_ms + tonumber(ARGV[12]), coordinator)
 end
-local unit = free_unit(selector, terms.affinity)
-local word = 'queued'
+local most = width(selector)
+local unit = most == 1 and free_unit(selector, terms.affinity)
 if unit then
   take_from_free(unit)
+elseif most == 1 then
+  unit = reserved_unit(selector, tonumber(score))
+end
+local word = 'queued'
+if unit then
   offer(unit, terms)
   word = 'offered'
 else
@@ -81,9 +87,14 @@ else
     record[#record + 1] = name
     record[#record + 1] = terms[name]
   end
+  if most > 1 then
+    record[#record + 1] = 'gather'
+    record[#record + 1] = ARGV[16]
+  end
   call('HSET', P .. 'ticket:' .. ticket, unpack(record))
   enqueue(ticket, selector, score)
   waits('queued', terms)
+  if most > 1 and find_several(terms, most) then word = 'offered' end
 end
 save_clock()
 send_mail()

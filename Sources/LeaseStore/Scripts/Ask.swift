@@ -24,13 +24,16 @@ package struct Ask: Equatable, Sendable {
     package var resume: Resume
     /// What the unit should still be warm for, of `Limits.affinityBytes` at most; empty where that is all the same.
     package var affinity: String
+    /// How long units are held back for it at first, where it takes several; zero for not at all.
+    package var gathering: Duration
     /// Number of the coordinator's last heartbeat: the ask is refused where Redis has had a later one.
     package var beat: Int64
 
     package init(
         ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
         coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume,
-        affinity: String = "", grace: Duration = Limits.standardGrace, beat: Int64 = .max
+        affinity: String = "", grace: Duration = Limits.standardGrace, gathering: Duration = Limits.gathering,
+        beat: Int64 = .max
     ) {
         self.ticket = ticket
         self.selector = selector
@@ -44,6 +47,7 @@ package struct Ask: Equatable, Sendable {
         self.grace = grace
         self.resume = resume
         self.affinity = affinity
+        self.gathering = gathering
         self.beat = beat
     }
 }
@@ -73,7 +77,7 @@ extension LeaseStore {
                 .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
                 .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
                 .integer(Limits.coordinatorPresence.milliseconds), .text(ask.affinity),
-                .integer(ask.grace.milliseconds), .integer(ask.beat),
+                .integer(ask.grace.milliseconds), .integer(ask.beat), .integer(ask.gathering.milliseconds),
             ])
         switch answer.word {
         case "queued": return .queued(score: answer.integer(1))

@@ -20,8 +20,7 @@ for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms),
   else
     withdraw(lease, record, 'lapsed')
     tell_agent(host_of(lease), { 'speak' })
-    local unit = unit_record(record.unit)
-    if unit and unit.lease == lease then set_state(unit, 'unheard') end
+    for _, unit in ipairs(units_of(lease, record)) do set_state(unit, 'unheard') end
     suspect(host_of(lease))
     requeue(record)
   end
@@ -46,7 +45,7 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
     local unit = unit_record(id)
     local record = unit and unit.lease ~= '' and lease_record(unit.lease)
     if record then
-      remove_lease(unit.lease, record)
+      remove_lease(unit.lease, record) -- also where it spans several: it is gone at the others
       if record.state == 'offered' then
         requeue(record)
       else
@@ -63,6 +62,20 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'L
   event('registered', 'host', host, 'why', 'dropped: it stayed away')
 end
 count_drains()
+-- Who could not gather in time lets the others have the units, and may try for twice as long the next time.
+if has_gatherings then
+  for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'gathers', '-inf', int(now_ms), 'LIMIT', 0, 8)) do
+    local held = gathering(host)
+    if held and held.ticket ~= '' then
+      local span = tonumber(call('HGET', P .. 'ticket:' .. held.ticket, 'gather'))
+      if span then call('HSET', P .. 'ticket:' .. held.ticket, 'gather', int(2 * span)) end
+      for _, unit in ipairs(scatter(host)) do settle(unit) end
+    else
+      forget_gathering(host)
+    end
+  end
+  if call('EXISTS', P .. 'gathers') == 0 then call('HDEL', KEYS[1], 'gathers') end
+end
 
 local unknown, moved, held = {}, {}, {}
 for i = 10, #ARGV do

@@ -22,7 +22,7 @@ if not record then
     return { 'unknown' }
   end
   if known.coordinator ~= coordinator then return { 'not-yours' } end
-  dequeue(ticket, known.selector)
+  leave(ticket, known.selector)
   call('DEL', P .. 'ticket:' .. ticket)
   event(kind, 'ticket', ticket, 'holder', known.holder, 'why', why)
   save_clock()
@@ -34,8 +34,7 @@ if record.state == 'offered' then
   mark_ended(lease, record.token, 'withdrawn')
   withdraw(lease, record, 'withdrawn')
   event(kind, 'ticket', ticket, 'holder', record.holder, 'why', why)
-  local unit = unit_record(record.unit)
-  if unit and unit.lease == lease then settle(unit) end
+  settle_all(lease, record)
   word = 'cancelled'
 elseif record.token ~= token then
   return { 'not-yours' }

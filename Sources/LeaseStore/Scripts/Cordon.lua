@@ -10,6 +10,7 @@ record.cordoned = ARGV[2]
 forget_drain(host)
 local units = {}
 for id in string.gmatch(record.units, '%S+') do units[#units + 1] = id end
+for _, unit in ipairs(scatter(host)) do settle(unit) end
 for i = #units, 1, -1 do
   local unit = unit_record(units[i])
   if unit and unit.state == 'free' then

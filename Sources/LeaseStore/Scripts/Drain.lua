@@ -12,6 +12,7 @@ for id in string.gmatch(record.units, '%S+') do
   local unit = unit_record(id)
   if unit and unit.state == 'free' then take_from_free(unit) end
 end
+for _, unit in ipairs(scatter(host)) do settle(unit) end
 local standing = empty(host, false)
 if ARGV[2] == '' then
   call('ZREM', P .. 'drains', host)

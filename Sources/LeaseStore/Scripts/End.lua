@@ -11,8 +11,7 @@ if record.state == 'ending' and record.reason ~= '' then reason = record.reason 
 remove_lease(lease, record)
 remember_gone(lease, reason, record.by)
 lease_event(reason, lease, record, 'free', record.by, record.why)
-local unit = unit_record(record.unit)
-if unit and unit.lease == lease then settle(unit) end
+settle_all(lease, record)
 save_clock()
 send_mail()
 return { 'ended', own_mail() }

@@ -71,6 +71,9 @@ extension LeaseStore {
         switch report.state {
         case .free: (word, held) = ("free", nil)
         case .resting: (word, held) = ("resting", nil)
+        case .bound(let lease):
+            arguments += [.text("bound"), .text(lease.text)]
+            return
         case .confirming(let lease): (word, held) = ("confirming", lease)
         case .held(let lease): (word, held) = ("held", lease)
         case .ending(let lease): (word, held) = ("ending", lease)

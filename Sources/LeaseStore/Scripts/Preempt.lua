@@ -12,13 +12,19 @@ if known.preempts ~= '' and preemptor(known.preempts) == ticket then lease = kno
 local record = lease_record(lease)
 local unit = record and unit_record(record.unit)
 if not unit or unit.lease ~= lease then return { 'not-now' } end
+local function any_meets(lease, record, selector)
+  for _, one in ipairs(units_of(lease, record)) do
+    if meets(one, selector) then return true end
+  end
+  return false
+end
 local other = preemptor(lease)
 if record.state == 'ending' and other == ticket then return { 'asked', lease } end
 if record.state ~= 'held' or (other ~= '' and other ~= ticket and still_waits(other)) then return { 'not-now' } end
 if other ~= ticket then
   local granted = tonumber(call('HGET', P .. 'lease:' .. lease, 'granted')) or 0
   -- A unit that will be offered to nobody is no use to who waits.
-  if host_record(unit.host).cordoned == '1' or not meets(unit, known.selector) or tonumber(record.priority) - tonumber(known.priority) < tonumber(ARGV[4])
+  if host_record(unit.host).cordoned == '1' or not any_meets(lease, record, known.selector) or tonumber(record.priority) - tonumber(known.priority) < tonumber(ARGV[4])
     or now_ms - granted < tonumber(ARGV[5]) then
     return { 'not-now' }
   end

@@ -11,8 +11,7 @@ local record = lease_record(lease)
 if record and record.state == 'offered' then
   remove_lease(lease, record)
   lease_event('rejected', lease, record, 'unheard', SELF, ARGV[6])
-  local unit = unit_record(record.unit)
-  if unit and unit.lease == lease then set_state(unit, 'unheard') end
+  for _, unit in ipairs(units_of(lease, record)) do set_state(unit, 'unheard') end
   requeue(record)
 end
 save_clock()

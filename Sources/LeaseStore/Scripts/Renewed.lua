@@ -1,7 +1,8 @@
 -- Renewed: the agent has moved a lease's deadline, or refuses to; the word goes on to the coordinator that asked, also
 -- where Redis has lost the lease: the agent is the authority (design §4.3).
 -- uses: Keys Clock Events Mail Session Match
--- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 nonce, 6 coordinator, 7 token hash, 8 ttl ms, 9 reason of refusal or ""
+-- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 nonce, 6 coordinator, 7 token hash, 8 ttl ms, 9 reason of refusal or "",
+-- 10 the units that the lease spans beside its first, where it does
 -- returns {"ok"} | {"unknown-host"} | {"stale-session"}
 local trouble = session_trouble()
 if trouble == 'stale-session' then return { trouble } end
@@ -18,7 +19,7 @@ else
     event('renewed', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'expires', expires)
     save_clock()
   end
-  tell_coordinator(ARGV[6], { 'renewed', lease, ARGV[5], ARGV[8] })
+  tell_coordinator(ARGV[6], { 'renewed', lease, ARGV[5], ARGV[8], ARGV[10] })
 end
 send_mail()
 return { trouble or 'ok' }

@@ -41,7 +41,7 @@ if mode == 'force-release-all' then
       for _, ticket in ipairs(call('ZRANGE', P .. 'queue:' .. selector, 0, -1)) do
         local known = call('HMGET', P .. 'ticket:' .. ticket, 'holder', 'coordinator')
         if bound or known[1] == name then
-          dequeue(ticket, selector)
+          leave(ticket, selector)
           refuse(ticket, known[1] or '', known[2] or '')
         end
       end
@@ -49,11 +49,12 @@ if mode == 'force-release-all' then
   end
 end
 
-local freed = {}
+local freed, seen = {}, {}
 for _, id in ipairs(units) do
   local unit = unit_record(id)
   local lease = unit and unit.lease
-  local record = lease and lease ~= '' and lease_record(lease)
+  local record = lease and lease ~= '' and not seen[lease] and lease_record(lease)
+  if record then seen[lease] = true end
   if record and (scope ~= 'holder' or record.holder == name) and (scope ~= 'lease' or lease == name) then
     if record.state == 'offered' then
       if mode == 'force-release-all' then
@@ -61,7 +62,7 @@ for _, id in ipairs(units) do
         withdraw(lease, record, 'withdrawn')
         refuse(record.ticket, record.holder, record.coordinator)
         withdrawn[#withdrawn + 1] = lease
-        freed[#freed + 1] = unit
+        freed[#freed + 1] = { lease, record }
       end
     else
       revoke(lease, record, reason, by, why)
@@ -69,7 +70,7 @@ for _, id in ipairs(units) do
     end
   end
 end
-for _, unit in ipairs(freed) do settle(unit) end
+for _, over in ipairs(freed) do settle_all(over[1], over[2]) end
 if #ending == 0 and #withdrawn == 0 and refused == 0 then
   event(reason, 'scope', scope, 'name', name, 'by', by, 'why', why, 'state', '')
 end

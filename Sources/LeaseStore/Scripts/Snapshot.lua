@@ -6,8 +6,8 @@
 --          {unit, host, kind, vram, type, details, labels, state, lease, …}, {lease fields…}, {tickets}}
 local last = call('XREVRANGE', P .. 'events', '+', '-', 'COUNT', 1)[1]
 local lease_fields = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
-  'grace', 'state', 'granted', 'expires', 'preemption' }
-local host_rows, unit_rows, lease_rows, tickets = {}, {}, {}, {}
+  'grace', 'state', 'granted', 'expires', 'preemption', 'also' }
+local host_rows, unit_rows, lease_rows, tickets, seen = {}, {}, {}, {}, {}
 local function add(rows, first, values, count)
   rows[#rows + 1] = first
   for i = 1, count do rows[#rows + 1] = values[i] or '' end
@@ -24,8 +24,9 @@ for _, set in ipairs({ 'hosts', 'lost' }) do
     for id in string.gmatch(row[7] or '', '%S+') do
       local unit = call('HMGET', P .. 'unit:' .. id, 'host', 'kind', 'vram', 'type', 'details', 'labels', 'state', 'lease')
       add(unit_rows, id, unit, 8)
-      if unit[8] and unit[8] ~= '' then
-        add(lease_rows, unit[8], call('HMGET', P .. 'lease:' .. unit[8], unpack(lease_fields)), 14)
+      if unit[8] and unit[8] ~= '' and not seen[unit[8]] then
+        seen[unit[8]] = true
+        add(lease_rows, unit[8], call('HMGET', P .. 'lease:' .. unit[8], unpack(lease_fields)), 15)
       end
     end
   end

@@ -21,6 +21,8 @@ package struct HostRecord: Hashable, Sendable {
 package struct UnitRecord: Hashable, Sendable {
     package enum State: String, Hashable, Sendable, CaseIterable {
         case free, offered, held, ending, resting
+        /// Held back for a request that takes several units and does not have all of them yet.
+        case reserved
         /// Its agent has not spoken since something went wrong; offered to nobody.
         case unheard
     }
@@ -46,10 +48,12 @@ package struct LeaseRecord: Hashable, Sendable {
     package var granted: PoolInstant?
     package var expires: PoolInstant?
     package var preemption: PreemptionRecord?
+    /// The units that it spans beside the one that it is named by.
+    package var also: [UnitID]
 
     package init(
         lease: LeaseID, terms: LeaseTerms, state: State, granted: PoolInstant?, expires: PoolInstant?,
-        preemption: PreemptionRecord? = nil
+        preemption: PreemptionRecord? = nil, also: [UnitID] = []
     ) {
         self.lease = lease
         self.terms = terms
@@ -57,6 +61,7 @@ package struct LeaseRecord: Hashable, Sendable {
         self.granted = granted
         self.expires = expires
         self.preemption = preemption
+        self.also = also
     }
 }
 
@@ -121,7 +126,7 @@ extension LeaseStore {
             lastEvent: answer.text(0), at: PoolInstant(milliseconds: answer.integer(1)),
             hosts: Self.rows(answer.texts(2), of: 10).compactMap { Self.host($0, at: answer.integer(1)) },
             units: Self.rows(answer.texts(3), of: 9).compactMap(Self.unit),
-            leases: Self.rows(answer.texts(4), of: 15).compactMap(Self.lease), waiters: waiters)
+            leases: Self.rows(answer.texts(4), of: 16).compactMap(Self.lease), waiters: waiters)
     }
 
     private static let ticketPage = 500
@@ -163,6 +168,7 @@ extension LeaseStore {
         return LeaseRecord(
             lease: lease, terms: terms, state: state,
             granted: Int64(row[12]).map { PoolInstant(milliseconds: $0) },
-            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) }, preemption: PreemptionRecord(row[14]))
+            expires: Int64(row[13]).map { PoolInstant(milliseconds: $0) }, preemption: PreemptionRecord(row[14]),
+            also: Inbox.units(row[15]) ?? [])
     }
 }

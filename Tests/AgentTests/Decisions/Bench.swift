@@ -46,11 +46,12 @@ struct Bench {
     /// An offer; its token is `k` and its fencing token, so that successive leases have different ones.
     static func offer(
         _ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60),
-        grace: Duration = Limits.standardGrace, after: ReleasedLease? = nil
+        grace: Duration = Limits.standardGrace, after: ReleasedLease? = nil, also: [String] = []
     ) throws -> Offer {
         Offer(
             lease: try lease(fencing, on: unit), token: TokenHash("k\(fencing)"),
-            terms: try terms("holder-\(fencing)", ttl: ttl, grace: grace), beat: 1, after: after)
+            terms: try terms("holder-\(fencing)", ttl: ttl, grace: grace), beat: 1, after: after,
+            also: try also.map { try UnitID($0) })
     }
 
     static func own(_ fencing: Int64, on unit: String = "h1/0", deadline: BootInstant) throws -> OwnLease {
@@ -91,9 +92,9 @@ struct Bench {
     /// A lease that is offered, confirmed and held.
     mutating func grant(
         _ fencing: Int64, on unit: String = "h1/0", ttl: Duration = .seconds(60),
-        grace: Duration = Limits.standardGrace
+        grace: Duration = Limits.standardGrace, also: [String] = []
     ) throws {
-        let actions = hear(.offer(try Self.offer(fencing, on: unit, ttl: ttl, grace: grace)))
+        let actions = hear(.offer(try Self.offer(fencing, on: unit, ttl: ttl, grace: grace, also: also)))
         #expect(actions.contains(try confirm(fencing, on: unit)))
         try answerConfirm(fencing, .held, on: unit)
     }
@@ -143,6 +144,7 @@ struct Bench {
         switch report.state {
         case .free: return "free"
         case .resting: return "resting"
+        case .bound(let lease): return "bound \(lease.fencing)"
         case .confirming(let lease): return "confirming \(lease.lease.fencing)"
         case .held(let lease): return "held \(lease.lease.fencing)"
         case .ending(let lease): return "ending \(lease.lease.fencing)"

@@ -107,7 +107,7 @@ private struct Life {
         case .reconnect: try disconnect()
         case .heartbeat(let session, let isFirst, let reports):
             if isFirst { try answerFirst(session, reports) }
-        case .stopProcesses(let lease, _, _): standing[lease.unit]?.isRevoked = true
+        case .stopProcesses(let lease, _, _): change(lease) { $0.isRevoked = true }
         case .tellAsked: break
         case .refused, .succeeded: fault = "nobody succeeds this agent"
         }
@@ -118,23 +118,36 @@ private struct Life {
         case .confirm(let lease):
             confirms += 1
             guard let (at, offer) = heard[lease] else { return fault = "confirmed \(lease) unheard" }
-            if let other = standing[lease.unit], other.until + Limits.lockDelay > bench.now {
-                fault = "confirmed \(lease) while \(other.lease) stands"
+            for unit in offer.units {
+                if let other = standing[unit], other.until + Limits.lockDelay > bench.now {
+                    fault = "confirmed \(lease) while \(other.lease) stands"
+                }
+                if lease.fencing.value <= confirmed[unit] ?? 0 { fault = "fencing token of \(lease) does not rise" }
+                confirmed[unit] = lease.fencing.value
             }
-            if lease.fencing.value <= confirmed[lease.unit] ?? 0 { fault = "fencing token of \(lease) does not rise" }
-            confirmed[lease.unit] = lease.fencing.value
-            standing[lease.unit] = Standing(lease: lease, token: offer.token, until: at + offer.terms.ttl)
+            for unit in offer.units {
+                // What is over goes from all its units.
+                if let other = standing[unit] { over(other.lease) }
+                standing[unit] = Standing(lease: lease, token: offer.token, until: at + offer.terms.ttl)
+            }
             unanswered.append((session, lease))
-        case .renewed(let lease, _, let token, let ttl, _):
+        case .renewed(let lease, _, let token, let ttl, _, let also):
             guard standing[lease.unit]?.lease == lease else { return fault = "renewed \(lease), which does not stand" }
-            standing[lease.unit]?.until = bench.now + ttl
-            standing[lease.unit]?.token = token
+            if Set(standing.filter { $0.value.lease == lease }.keys) != Set([lease.unit] + also) {
+                fault = "renewed \(lease) for other units than it has"
+            }
+            change(lease) { [now = bench.now] in
+                $0.until = now + ttl
+                $0.token = token
+            }
         case .end(let lease, _): if standing[lease.unit]?.lease == lease { try ended(lease) }
         case .insist(let lease, let ticket, _):
             // The waiter may wait still, which is an admin's word, be gone, or Redis.
             switch chance.below(3) {
             case 0:
-                if standing[lease.unit]?.lease == lease { standing[lease.unit]?.isRevoked = true }
+                change(lease) { $0.isRevoked = true }
+                // Where no session is open the end is told by a heartbeat.
+                if !bench.machine.isOpen, standing[lease.unit]?.runs == false { over(lease) }
                 try feed(.insistAnswered(session: session, lease, ticket, .ending))
             case 1: try feed(.insistAnswered(session: session, lease, ticket, .spared))
             default: try feed(.insistAnswered(session: session, lease, ticket, .failed))
@@ -146,7 +159,20 @@ private struct Life {
     private mutating func ended(_ lease: LeaseID) throws {
         guard let was = standing[lease.unit], was.lease == lease else { return }
         if was.until + Limits.lockDelay > bench.now, !was.isRevoked { fault = "ended \(lease) early" }
-        standing[lease.unit] = nil
+        over(lease)
+    }
+
+    private mutating func over(_ lease: LeaseID) {
+        for unit in names.compactMap({ try? UnitID($0) }) where standing[unit]?.lease == lease { standing[unit] = nil }
+    }
+
+    private mutating func change(_ lease: LeaseID, _ body: (inout Standing) -> Void) {
+        for unit in names.compactMap({ try? UnitID($0) }) where standing[unit]?.lease == lease {
+            if var some = standing[unit] {
+                body(&some)
+                standing[unit] = some
+            }
+        }
     }
 
     /// Who counts on a lease finds it at its agent, and the agent knows nothing else on that unit.
@@ -157,6 +183,8 @@ private struct Life {
             switch report.state {
             case .held(let lease), .confirming(let lease), .ending(let lease):
                 if lease.lease != was.lease { fault = "\(unit) has \(lease.lease) but \(was.lease) stands" }
+            case .bound(let lease):
+                if lease != was.lease { fault = "\(unit) has \(lease) but \(was.lease) stands" }
             case .free, .resting: fault = "\(unit) is without \(was.lease), which stands"
             }
         }
@@ -186,7 +214,7 @@ private struct Life {
                 messages.append(.confirmed(held.lease))
             } else {
                 messages.append(.end(held.lease, held.token, .withdrawn))
-                standing[held.lease.unit] = nil
+                over(held.lease)
             }
         }
         try feed(.heartbeatAnswered(session: session, .heard(messages)))
@@ -201,7 +229,9 @@ private struct Life {
         let low = chance.below(10) == 0 ? Int64(chance.below(50)) + 1 : fencing
         let ttl = Duration.milliseconds(Int64(1000 + chance.below(20_000)))
         let grace = Duration.milliseconds(Int64(chance.below(8000)))
-        let offer = try Bench.offer(low, on: name, ttl: ttl, grace: grace, after: after)
+        let others = names.filter { $0 != name }
+        let also = chance.below(4) == 0 ? [others[chance.below(others.count)]] : []
+        let offer = try Bench.offer(low, on: name, ttl: ttl, grace: grace, after: after, also: also)
         if heard[offer.lease] == nil { heard[offer.lease] = (bench.now, offer) }
         return offer
     }
@@ -221,7 +251,7 @@ private struct Life {
         switch chance.below(4) {
         case 0:
             guard !taken.contains(lease), standing[lease.unit]?.lease == lease else { return }
-            standing[lease.unit] = nil
+            over(lease)
             try feed(.confirmAnswered(session: session, lease, .gone))
         case 1: try feed(.confirmAnswered(session: session, lease, .failed))
         default:
@@ -255,7 +285,7 @@ private struct Life {
             let offer = try makeOffer(on: some.lease.unit.text, after: stale)
             return try feed(mail([.end(stale.lease, stale.token, .released), .offer(offer)]))
         }
-        standing[some.lease.unit] = nil
+        over(some.lease)
         let released = ReleasedLease(lease: some.lease, token: some.token)
         switch chance.below(3) {
         case 0: try feed(mail([.end(some.lease, some.token, .released)]))
@@ -266,7 +296,7 @@ private struct Life {
 
     private mutating func revoke() throws {
         guard let some = oneStanding(), taken.contains(some.lease), bench.machine.isOpen else { return }
-        if !some.runs { standing[some.lease.unit]?.isRevoked = true }
+        if !some.runs { change(some.lease) { $0.isRevoked = true } }
         try feed(mail([.revoke(some.lease, .revoked, by: "ann", why: "")]))
     }
 
@@ -282,13 +312,14 @@ private struct Life {
     private mutating func process() throws {
         if let lease = bench.machine.processes.first?.lease, chance.below(2) == 0 {
             // Its holder has died, or an admin wanted it to: nobody counts on the lease any more.
-            if taken.contains(lease) { standing[lease.unit] = nil }
+            if taken.contains(lease) { over(lease) }
             return try feed(.processesGone(lease))
         }
         if let lease = bench.machine.processes.last?.lease, chance.below(4) == 0 { return try feed(.keeperGone(lease)) }
         guard let some = oneStanding(), taken.contains(some.lease) else { return }
         try feed(.processStarted(some.lease, some.token, Bench.process))
-        standing[some.lease.unit]?.runs = bench.machine.processes.contains { $0.lease == some.lease }
+        let runs = bench.machine.processes.contains { $0.lease == some.lease }
+        change(some.lease) { $0.runs = runs }
     }
 
     /// The process dies and starts again with what its journal says.

@@ -17,7 +17,7 @@ import Testing
         for length in 0..<whole.count { #expect(JournalText.decode(Array(whole[..<length])) == nil) }
         let text = String(decoding: whole, as: UTF8.self)
         for (known, other) in [
-            ("\"version\":2", "\"version\":3"), ("\"held\"", "\"hold\""), ("h1/1#7", "h1/0#7"),
+            ("\"version\":3", "\"version\":4"), ("\"held\"", "\"hold\""), ("h1/1#7", "h1/0#7"),
             ("\"reset\"", "\"bored\""),
         ] {
             #expect(text.contains(known))

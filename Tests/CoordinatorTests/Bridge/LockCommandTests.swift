@@ -46,6 +46,16 @@ import Testing
         #expect(command.metadata.utf8.allSatisfy { $0 >= 0x20 }, "fields of messages are apart by control characters")
     }
 
+    @Test func `may ask for several units of a host`() throws {
+        #expect(try command(#"{"id":"a","count":3,"min_vram_mb":8000}"#).selector.text == "gpu/any?count=3&vram=8000")
+        let wide = try command(#"{"id":"a","count":64,"host":"n1"}"#).selector
+        #expect(wide.count == 64 && Selector(parsing: wide.text) == wide)
+        #expect(refusal(#"{"id":"a","count":0}"#) == #""count": got 0, want a whole number from 1 to 64"#)
+        #expect(refusal(#"{"id":"a","count":65}"#) == #""count": got 65, want a whole number from 1 to 64"#)
+        #expect(refusal(#"{"id":"a","count":2,"unit":"n1/0"}"#).contains("name its host"))
+        #expect(refusal(#"{"id":"a","count":2,"preempt":true}"#).contains("leave one of the two out"))
+    }
+
     @Test func `names a place by host, unit or the coordinator's scope`() throws {
         #expect(try command(#"{"id":"a"}"#, scope: .host(HostID("n1"))).selector.text == "gpu/host=n1")
         #expect(try command(#"{"id":"a","host":"n2"}"#, scope: .host(HostID("n1"))).selector.text == "gpu/host=n2")

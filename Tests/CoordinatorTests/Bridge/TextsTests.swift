@@ -17,6 +17,8 @@ import Testing
             Texts.otherPool("x", served: ["a", "b"]), Texts.poolsUnread, Texts.cordonNeeds, Texts.drainNeeds,
             Texts.nameTaken("r1"), Texts.ofUnknownAge, Texts.badView("half"),
             Texts.joinInClear, Texts.joinByPage, Texts.joinWithoutTokens, Texts.noAgentRedis,
+            Texts.tooFewUnits(3, widest: 2), Texts.tooFewUnits(3, widest: 1), Texts.tooFewUnits(3, widest: 0),
+            Texts.noPreemptingSeveral,
         ]
         #expect(
             told == [
@@ -55,6 +57,10 @@ import Testing
                 "A page has no host that could join. Call from leasehold-agent join.",
                 "The Redis of this pool has a password, and without tokens every process of this machine could ask for it. Make one with \"leasehold token create NAME --role agent\" and name the file with --tokens.",
                 "This coordinator reaches its Redis on its own machine, where a joining agent cannot. Who runs it can name the address for agents with --agent-redis (LEASEHOLD_AGENT_REDIS).",
+                "\"count\": got 3, but no host has so many units of what the call asks for. The most that one has is 2: ask for so many, or call several times.",
+                "\"count\": got 3, but no host has so many units of what the call asks for. The most that one has is 1: call once for each unit.",
+                "\"count\": got 3, but no host has so many units of what the call asks for. None has a single one.",
+                "\"preempt\": a call for several units (\"count\") has nobody asked to give back: leave one of the two out.",
             ])
         #expect(
             Texts.badEventType("x").hasPrefix("\"type\": got \"x\", want types of events apart by commas: registered, ")

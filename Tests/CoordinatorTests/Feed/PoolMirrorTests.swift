@@ -22,7 +22,7 @@ import Testing
                 lease.state == .offered
                 ? "" : " '\(lease.caller)' \(lease.metadata) \(lease.preemption.map { "\($0)" } ?? "-")"
             return
-                "lease \(lease.lease) \(lease.state) \(lease.holder) \(lease.ticket) \(lease.priority) \(lease.ttl)\(more)"
+                "lease \(lease.lease) \(lease.state) \(lease.holder) \(lease.ticket) \(lease.priority) \(lease.ttl) \(lease.also)\(more)"
         }
         lines += copy.queue().map { waiter in
             "waiter \(waiter.ticket) \(waiter.holder) '\(waiter.caller)' \(waiter.coordinator) \(waiter.priority) "

@@ -12,6 +12,7 @@ struct RandomPool {
         var lease: HeldLease
         var deadline: Duration
         var isEnding = false
+        var also: [UnitID] = []
     }
 
     private struct Agent {
@@ -84,6 +85,7 @@ struct RandomPool {
         case 2: try Selector(minimumMemoryMB: 30_000)
         case 3: try Selector(labels: ["zone": "a"])
         case 4: try Selector(kind: .modelLoad)
+        case 5: try Selector(count: 2)
         default: .anyGPU
         }
     }
@@ -207,7 +209,11 @@ struct RandomPool {
             $0.state == .offered && $0.lease.unit.host == agents[index].host
         }
         for offer in offers {
-            if agents[index].held[offer.lease.unit] != nil || random.below(5) == 0 {
+            let units = [offer.lease.unit] + offer.also
+            let isTaken = agents[index].held.contains { unit, held in
+                units.contains(unit) || held.also.contains { units.contains($0) }
+            }
+            if isTaken || random.below(5) == 0 {
                 note("reject \(offer.lease)")
                 _ = try await store.reject(
                     origin(agents[index]), offer.lease, highest: offer.lease.fencing, why: "test")
@@ -219,7 +225,7 @@ struct RandomPool {
                 lease: offer.lease, token: TokenHash("hash-\(offer.terms.ticket.text)"), terms: offer.terms,
                 remaining: offer.terms.ttl)
             agents[index].held[offer.lease.unit] =
-                outcome == .held ? Held(lease: held, deadline: loop.now + offer.terms.ttl) : nil
+                outcome == .held ? Held(lease: held, deadline: loop.now + offer.terms.ttl, also: offer.also) : nil
         }
     }
 
@@ -261,6 +267,8 @@ struct RandomPool {
                 var lease = held.lease
                 lease.remaining = max(.zero, held.deadline - loop.now)
                 state = held.isEnding ? .ending(lease) : .held(lease)
+            } else if let held = agent.held.values.first(where: { $0.also.contains(unit) }) {
+                state = .bound(held.lease.lease)
             }
             return UnitReport(
                 properties: UnitProperties(

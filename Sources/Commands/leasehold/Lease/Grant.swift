@@ -5,7 +5,9 @@ import Telemetry
 struct Grant: Sendable {
     let token: Secret<String>
     let lease: String
+    /// The first unit, which the lease is named by.
     let unit: String
+    let units: [String]
     let host: String
     let holder: String
     let fencingToken: Int64
@@ -27,6 +29,7 @@ struct Grant: Sendable {
         self.token = Secret(token)
         self.lease = lease
         self.unit = unit
+        units = body["units"]?.array?.compactMap(\.string) ?? [unit]
         self.ttl = .seconds(ttl)
         host = body.text("host") ?? ""
         holder = body.text("holder") ?? ""

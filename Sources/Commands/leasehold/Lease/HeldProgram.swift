@@ -55,6 +55,7 @@ actor HeldProgram {
         var variables = grant.variables
         variables["LEASEHOLD_LEASE"] = grant.lease
         variables["LEASEHOLD_UNIT"] = grant.unit
+        variables["LEASEHOLD_UNITS"] = grant.units.joined(separator: " ")
         variables["LEASEHOLD_HOLDER"] = grant.holder
         variables["LEASEHOLD_FENCING_TOKEN"] = String(grant.fencingToken)
         return variables

@@ -7,6 +7,9 @@ enum LeaseOptions {
     static let host = Option.text("host", "NAME", help: "Only units of this host.", section: section, places: .flag)
     static let unit = Option.text(
         "unit", "HOST/NAME", help: "Only this unit.", example: "--unit node1/0", section: section, places: .flag)
+    static let count = Option.integer(
+        "count", in: 1...Limits.unitsPerLease, standard: 1,
+        help: "So many units of one host, all or none, in one lease.", section: section, places: .flag)
     static let kind = Option<UnitKind>.choice(
         "kind", "KIND", ["gpu": .gpu, "model-load": .modelLoad], standard: "gpu",
         help: "A GPU, or the right to load models on a host.", section: section, places: .flag)
@@ -54,7 +57,7 @@ enum LeaseOptions {
     }
 
     static let selecting = [
-        host.entry, unit.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry,
+        host.entry, unit.entry, count.entry, kind.entry, memory.entry, deviceType.entry, labels.entry, affinity.entry,
         priority.entry, timeout.entry, takeover.entry, preempt.entry,
     ]
     private static let section = "The lease"
@@ -64,6 +67,8 @@ enum LeaseOptions {
         var body: JSONObject = [:]
         if let host = try given.optional(host) { body["host"] = .string(host) }
         if let unit = try given.optional(unit) { body["unit"] = .string(unit) }
+        let count = try given.value(count)
+        if count > 1 { body["count"] = .integer(Int64(count)) }
         let kind = try given.value(kind)
         if kind != .gpu { body["kind"] = .string(kind.rawValue) }
         if let memory = try given.optional(memory) { body["min_vram_mb"] = .integer(Int64(memory)) }

@@ -1,13 +1,16 @@
 -- Clock: the pool clock and the fencing counter, one read and one write a script (design §3).
 -- uses: Keys
 local now, offset, fence, known_offset, known_fence
+-- Whether units of some host may be held back for a request for several (Match).
+local has_gatherings
 -- Not while an empty or older record is being filled again (docs/decisions/0009): nothing is offered then.
 local is_settled
 do
   local time = call('TIME')
-  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence', 'settled')
+  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence', 'settled', 'gathers')
   is_settled = saved[4] == '1'
   local last = tonumber(saved[1]) or 0
+  has_gatherings = saved[5] ~= false
   offset, fence = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
   known_offset, known_fence = offset, fence
   now = time[1] * 1000000 + time[2] + offset

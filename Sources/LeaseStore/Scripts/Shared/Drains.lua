@@ -18,9 +18,12 @@ local function empty(host, force)
     local unit = unit_record(id)
     local lease = unit and unit.lease
     local record = lease and lease ~= '' and lease_record(lease)
+    if record and record.unit ~= id then
+      record = nil -- looked at with the first unit of its lease
+    end
     if record and record.state == 'offered' then
       withdraw(lease, record, 'withdrawn')
-      settle(unit)
+      settle_all(lease, record)
       requeue(record)
     elseif record then
       standing = standing + 1

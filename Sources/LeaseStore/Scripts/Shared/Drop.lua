@@ -12,11 +12,10 @@ local function drop_tickets(coordinator, most)
       if record.coordinator == coordinator and record.state == 'offered' then
         withdraw(known.lease, record, 'withdrawn')
         event('dropped', 'ticket', ticket, 'holder', record.holder, 'why', 'its coordinator is gone')
-        local unit = unit_record(record.unit)
-        if unit and unit.lease == known.lease then settle(unit) end
+        settle_all(known.lease, record)
       end
     elseif known.coordinator == coordinator then
-      dequeue(ticket, known.selector)
+      leave(ticket, known.selector)
       call('DEL', P .. 'ticket:' .. ticket)
       event('dropped', 'ticket', ticket, 'holder', known.holder, 'why', 'its coordinator is gone')
     end
