@@ -32,9 +32,12 @@ struct ScriptText {
             }
         }
 
-        /// The one name of `local function name(` or `local name =`.
+        /// The one name of `local function name(`, `function name(`, `local name =` or `local name`.
         private static func name(in words: [[UInt8]]) -> [UInt8]? {
-            guard words.count > 2, words[0].elementsEqual("local".utf8) else { return nil }
+            guard words.count > 1 else { return nil }
+            if words[0].elementsEqual("function".utf8) { return words[1] }
+            guard words[0].elementsEqual("local".utf8) else { return nil }
+            guard words.count > 2 else { return words[1] }
             if words[1].elementsEqual("function".utf8) { return words[2] }
             return words[2].elementsEqual("=".utf8) ? words[1] : nil
         }

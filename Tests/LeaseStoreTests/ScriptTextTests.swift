@@ -19,6 +19,9 @@ import Testing
         end
         local names = { 'one',
           'two' }
+        local later
+        local function early() return later() end
+        function later() return 2 end
 
         """
 
@@ -48,6 +51,14 @@ import Testing
         #expect(text(before: "return names").hasSuffix("local names = { 'one',\n  'two' }\nreturn names"))
     }
 
+    @Test func `what is declared before it is made goes with its name`() {
+        #expect(text(before: "return 1").contains("later") == false)
+        #expect(
+            text(before: "return early()").hasSuffix(
+                "local later\nlocal function early() return later() end\nfunction later() return 2 end\nreturn early()")
+        )
+    }
+
     @Test func `words in comments and texts name nothing`() {
         #expect(!text(before: "return 'outer' -- names").contains("function"))
     }
@@ -55,6 +66,6 @@ import Testing
     @Test func `the product's scripts go without what they do not call`() {
         let confirm = String(decoding: ScriptLibrary.confirm.source, as: UTF8.self)
         #expect(confirm.contains("local function lease_record(") && confirm.contains("local function warm("))
-        #expect(!confirm.contains("local function settle(") && !confirm.contains("local function offer("))
+        #expect(!confirm.contains("function settle(") && !confirm.contains("function offer("))
     }
 }
