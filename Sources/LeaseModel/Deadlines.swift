@@ -1,41 +1,34 @@
 /// One moment a key, the earliest first. O(log n) to set; a removed or moved one is passed over when it comes up.
 ///
-/// Inlinable, so that each room has code of its own for its keys: what serves all kinds of keys costs ten times as much.
+/// The kinds of keys that there are have code of their own: what serves any kind costs several times as much.
 package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     /// A key's moment, and which of all settings it is: a key that comes back to a moment it had before has a new entry,
     /// and the old one stays void.
-    @usableFromInline struct Setting: Equatable, Sendable {
-        @usableFromInline var at: BootInstant
-        @usableFromInline var number: UInt64
-
-        @usableFromInline init(at: BootInstant, number: UInt64) {
-            self.at = at
-            self.number = number
-        }
+    struct Setting: Equatable, Sendable {
+        var at: BootInstant
+        var number: UInt64
     }
 
-    @usableFromInline struct Entry: Equatable, Sendable {
-        @usableFromInline var setting: Setting
-        @usableFromInline var key: Key
-
-        @usableFromInline init(setting: Setting, key: Key) {
-            self.setting = setting
-            self.key = key
-        }
+    struct Entry: Equatable, Sendable {
+        var setting: Setting
+        var key: Key
     }
 
-    @usableFromInline var heap: [Entry] = []
-    @usableFromInline var due: [Key: Setting] = [:]
-    @usableFromInline var settings: UInt64 = 0
+    private(set) var heap: [Entry] = []
+    private var due: [Key: Setting] = [:]
+    private var settings: UInt64 = 0
     /// Whether the heap's top is known to be still set: it is asked for far more often than it changes.
-    @usableFromInline var isTopSet = false
+    private var isTopSet = false
 
     package init() {}
 
     package var count: Int { due.count }
 
     /// The earliest moment that is still set.
-    @inlinable package var first: BootInstant? {
+    package var first: BootInstant? {
+        @specialized(where Key == TicketID)
+        @specialized(where Key == UnitID)
+        @specialized(where Key == String)
         mutating get {
             while let top = heap.first {
                 if !isTopSet { isTopSet = due[top.key] == top.setting }
@@ -46,7 +39,10 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         }
     }
 
-    @inlinable package mutating func set(_ key: Key, _ moment: BootInstant?) {
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
+    package mutating func set(_ key: Key, _ moment: BootInstant?) {
         guard let moment else {
             remove(key)
             return
@@ -66,14 +62,20 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         compactIfSparse()
     }
 
-    @inlinable package mutating func remove(_ key: Key) {
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
+    package mutating func remove(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
         if heap.first?.key == key { isTopSet = false }
         compactIfSparse()
     }
 
     /// Takes out one key whose moment has come, earliest first.
-    @inlinable package mutating func takeDue(at now: BootInstant) -> Key? {
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
+    package mutating func takeDue(at now: BootInstant) -> Key? {
         guard let moment = first, moment <= now, let key = heap.first?.key else { return nil }
         removeTop()
         due[key] = nil
@@ -81,7 +83,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     }
 
     /// Requests come and go long before their timeouts: without this the heap would keep all of the last minutes.
-    @inlinable mutating func compactIfSparse() {
+    private mutating func compactIfSparse() {
         guard heap.count > 2 * due.count + 64 else { return }
         heap = heap.filter { due[$0.key] == $0.setting }
         precondition(heap.count == due.count, "each key has one entry that counts")
@@ -90,11 +92,11 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     }
 
     /// Of equal moments the one set first.
-    @inlinable static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
+    private static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
         a.setting.at == b.setting.at ? a.setting.number < b.setting.number : a.setting.at < b.setting.at
     }
 
-    @inlinable mutating func removeTop() {
+    private mutating func removeTop() {
         isTopSet = false
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()

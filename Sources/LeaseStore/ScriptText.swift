@@ -3,75 +3,106 @@
 /// Redis runs a script's whole text at each call. A function that is made and not called costs it some 300 instructions
 /// each time, so of a shared piece only the functions and constants go in that are named by what else goes in.
 struct ScriptText {
-    /// A statement at the outermost level, with the name that it makes known; nil where it has to stay for what it does.
-    private struct Statement {
-        let name: Substring?
-        let text: String
+    /// A shared piece as it is read once.
+    struct Piece {
+        /// A statement at the outermost level, with the name that it makes known; nil where it has to stay for what it
+        /// does.
+        fileprivate struct Statement {
+            let name: [UInt8]?
+            let text: [UInt8]
+            let names: Set<[UInt8]>
+        }
+
+        /// The pieces that it needs.
+        let uses: [String]
+        fileprivate let statements: [Statement]
+
+        /// - Parameter source: Each statement begins at the margin, and nothing else but `end` does.
+        init(_ source: [UInt8]) {
+            uses = ScriptText.uses(of: source)
+            var texts: [[UInt8]] = []
+            for line in source.split(separator: newline) where !line.starts(with: "--".utf8) {
+                let goesOn = line.first == space || line.starts(with: "end".utf8)
+                if goesOn, !texts.isEmpty { texts[texts.count - 1] += line } else { texts.append(Array(line)) }
+                texts[texts.count - 1].append(newline)
+            }
+            statements = texts.map { text in
+                let names = ScriptText.names(in: text)
+                return Statement(name: Self.name(in: names), text: text, names: Set(names))
+            }
+        }
+
+        /// The one name of `local function name(`, `function name(`, `local name =` or `local name`.
+        private static func name(in words: [[UInt8]]) -> [UInt8]? {
+            guard words.count > 1 else { return nil }
+            if words[0].elementsEqual("function".utf8) { return words[1] }
+            guard words[0].elementsEqual("local".utf8) else { return nil }
+            guard words.count > 2 else { return words[1] }
+            if words[1].elementsEqual("function".utf8) { return words[2] }
+            return words[2].elementsEqual("=".utf8) ? words[1] : nil
+        }
     }
 
-    private var statements: [Statement] = []
+    private var statements: [Piece.Statement] = []
 
-    /// - Parameter piece: A shared piece. Each of its statements begins at the margin, and nothing else but `end` does.
-    mutating func add(_ piece: [UInt8]) {
-        var lines: [Substring] = []
-        func finish() {
-            guard let first = lines.first else { return }
-            statements.append(Statement(name: Self.name(in: first), text: lines.map { $0 + "\n" }.joined()))
-            lines = []
-        }
-        for line in String(decoding: piece, as: UTF8.self).split(separator: "\n") where !line.hasPrefix("--") {
-            if !line.hasPrefix(" "), !line.hasPrefix("end") { finish() }
-            lines.append(line)
-        }
-        finish()
-    }
+    mutating func add(_ piece: Piece) { statements += piece.statements }
 
     /// What was added and is needed, and then `body`.
     func before(_ body: [UInt8]) -> [UInt8] {
-        var needed = Self.names(in: String(decoding: body, as: UTF8.self))
+        var needed = Set(Self.names(in: body))
         var kept: Set<Int> = []
         // Again and again, since a function may be declared in front of one that calls it and written behind it.
         var before = -1
         while kept.count > before {
             before = kept.count
             for (index, statement) in statements.enumerated().reversed()
-            where !kept.contains(index) && statement.name.map({ needed.contains(String($0)) }) ?? true {
-                needed.formUnion(Self.names(in: statement.text))
+            where !kept.contains(index) && statement.name.map({ needed.contains($0) }) ?? true {
+                needed.formUnion(statement.names)
                 kept.insert(index)
             }
         }
-        return Array(kept.sorted().map { statements[$0].text }.joined().utf8) + body
+        return Array(kept.sorted().map { statements[$0].text }.joined()) + body
     }
 
-    /// The one name of `local function name(`, `local name =`, or of one declared first: `local name`, `function name(`.
-    private static func name(in line: Substring) -> Substring? {
-        let words = line.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" && $0 != "=" && $0 != "," })
-        guard words.count > 1 else { return nil }
-        if words[0] == "function" { return words[1] }
-        guard words[0] == "local", !words[1].hasSuffix(",") else { return nil }
-        if words[1] == "function" { return words.count > 2 ? words[2] : nil }
-        return words.count == 2 || words[2] == "=" ? words[1] : nil
+    /// What the `uses:` line of a script or piece names.
+    static func uses(of source: [UInt8]) -> [String] {
+        let mark = Array("-- uses: ".utf8)
+        let line = source.split(separator: newline).first { $0.starts(with: mark) } ?? []
+        return line.dropFirst(mark.count).split(separator: space).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// All words of the code, those in comments and texts left out.
-    private static func names(in text: String) -> Set<String> {
-        var names: Set<String> = []
-        var word: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-                word.append(byte)
+    /// The words of the code in their order, `=` and `,` among them; what stands in comments and texts is left out.
+    private static func names(in text: [UInt8]) -> [[UInt8]] {
+        var names: [[UInt8]] = []
+        var at = 0
+        while at < text.count {
+            let start = at
+            switch text[at] {
+            case let byte where isOfWord(byte):
+                while at < text.count, isOfWord(text[at]) { at += 1 }
+                names.append(Array(text[start..<at]))
                 continue
-            case UInt8(ascii: "'"), UInt8(ascii: "\""): rest = rest.drop { $0 != byte }.dropFirst()
-            case UInt8(ascii: "-") where rest.first == byte: rest = rest.drop { $0 != UInt8(ascii: "\n") }
+            case UInt8(ascii: "="), UInt8(ascii: ","): names.append([text[at]])
+            case UInt8(ascii: "'"), UInt8(ascii: "\""):
+                at = text[(at + 1)...].firstIndex(of: text[at]) ?? text.count
+            case UInt8(ascii: "-") where at + 1 < text.count && text[at + 1] == text[at]:
+                at = text[at...].firstIndex(of: newline) ?? text.count
             default: break
             }
-            names.insert(String(decoding: word, as: UTF8.self))
-            word.removeAll(keepingCapacity: true)
+            at += 1
         }
-        names.insert(String(decoding: word, as: UTF8.self))
         return names
     }
+
+    private static func isOfWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
 }
+
+private let newline = UInt8(ascii: "\n")
+private let space = UInt8(ascii: " ")

@@ -47,8 +47,7 @@ struct LockReplies {
         environment: ([UnitID]) -> [(String, String)]
     ) -> Reply {
         switch outcome {
-        case .acquired(let lease):
-            acquired(lease, call, environment: environment([lease.lease.unit] + lease.also))
+        case .acquired(let lease): acquired(lease, call, environment: environment([lease.lease.unit] + lease.also))
         case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position())
         case .forceReleased(let by, let why):
             Reply(503) { writer in
