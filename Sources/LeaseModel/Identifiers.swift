@@ -60,7 +60,8 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
     fileprivate static func refusal(of text: String) -> InvalidName {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2 else {
-            return InvalidName(what: "unit", got: text.shown(100), want: "a host name, a slash and a name, as in node1/0")
+            return InvalidName(
+                what: "unit", got: text.shown(100), want: "a host name, a slash and a name, as in node1/0")
         }
         let isHostGood = Name.isName(parts[0].utf8.span, limit: Limits.nameLength)
         return Name.refusal(of: String(isHostGood ? parts[1] : parts[0]), as: isHostGood ? "unit" : "host")
