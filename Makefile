@@ -8,8 +8,9 @@ MINUTES ?= 10
 BENCH ?=
 CASES ?= 1000
 SEED ?= 1
+FUZZ_MINUTES ?= 30
 
-.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench bench-build instructions contract clean
+.PHONY: help deps test-deps build release up test lint format deb model simulate mutants chaos fleet bench bench-build instructions contract fuzz clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -65,6 +66,9 @@ instructions: bench-build ## count the instructions of fixed work against those 
 
 contract: build ## call the service as its openapi.json says and forbids, 10,000 times (CASES=20 for the short form; needs PyPI)
 	CASES=$(CASES) SEED=$(SEED) scripts/contract
+
+fuzz: ## throw made-up bytes at what reads bytes from outside, FUZZ_MINUTES=30, with sanitizers
+	MINUTES=$(FUZZ_MINUTES) SWIFT=$(SWIFT) scripts/fuzz
 
 lint: ## check the format, in seconds
 	$(SWIFT) format lint -s -r Sources Tests examples

@@ -34,6 +34,17 @@ func tests(_ name: String, _ imports: Imports) -> Target {
     .testTarget(name: name, dependencies: imports, swiftSettings: wall)
 }
 
+/// The targets of the fuzzer: tests of the bytes that were kept, and for scripts/fuzz a program, which the sanitizer gives
+/// its own `main`.
+let fuzzed: Imports = ["HTTP", "JSON", "Coordinator", "RedisClient", "LeaseModel", "Telemetry", "EventLoop"]
+let isFuzzing = Context.environment["LEASEHOLD_FUZZ_BUILD"] != nil
+let fuzz: Target =
+    isFuzzing
+    ? .executableTarget(
+        name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Replay", "Corpus"], swiftSettings: wall)
+    : .testTarget(
+        name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: ["Door", "Corpus"], swiftSettings: wall)
+
 let package = Package(
     name: "leasehold",
     products: [.library(name: "GPULease", targets: ["GPULease"])],
@@ -83,6 +94,7 @@ let package = Package(
         tests("SimulationTests", ["Simulation", "EventLoop", "TestSupport", "simulate"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "EventLoop", "TestSupport"]), tests("HouseTests", ["Telemetry"]),
+        fuzz,
     ],
     swiftLanguageModes: [.v6]
 )

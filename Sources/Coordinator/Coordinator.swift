@@ -226,6 +226,9 @@ package actor Coordinator {
     /// Whether the copy of the pool has a host, and shows it as present.
     func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
 
+    /// What has become of connections so far; nil where another coordinator listens.
+    var connectionCounts: HTTPCounts? { server?.counts }
+
     var isUp: Bool { isClientUp && isInboxUp }
 
     // MARK: Files that may change

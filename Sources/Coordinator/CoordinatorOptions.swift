@@ -127,6 +127,11 @@ package struct CoordinatorOptions: Sendable {
     static let callerLeases = Option.integer(
         "caller-leases", in: 1...1_000_000,
         help: "Leases that one token may hold or wait for; one of several units counts as many.", section: "Safety")
+    static let connectionsPerAddress = Option.integer(
+        "connections-per-address", in: 1...1_000_000, standard: HTTPLimits().connectionsPerAddress,
+        help: "Connections that one address, or one /64 of IPv6, may have here; loopback addresses any number. "
+            + "Raise it for a proxy on another machine, behind which many callers wait.",
+        section: "Safety")
     static let logLevel = Option<LogLevel>.choice(
         "log-level", "LEVEL", ["debug": .debug, "info": .info, "warning": .warning, "error": .error],
         standard: "info", help: "What is worth a line.", section: "Logging")
@@ -143,8 +148,7 @@ package struct CoordinatorOptions: Sendable {
         tokens.entry,
         socketRoles.entry, audit.entry,
         certificate.entry, key.entry, clientAuthorities.entry, origins.entry, hosts.entry, callerRate.entry,
-        callerWaiting.entry,
-        callerLeases.entry,
+        callerWaiting.entry, callerLeases.entry, connectionsPerAddress.entry,
     ]
 
     package static let table = OptionTable(
@@ -207,6 +211,7 @@ extension CoordinatorSettings {
         callerLimits.requestsPerSecond = try given.value(CoordinatorOptions.callerRate)
         callerLimits.burst = 2 * callerLimits.requestsPerSecond
         callerLimits.waiting = try given.value(CoordinatorOptions.callerWaiting)
+        httpLimits.connectionsPerAddress = try given.value(CoordinatorOptions.connectionsPerAddress)
         callerLimits.leases = try given.optional(CoordinatorOptions.callerLeases)
         switch (try given.optional(CoordinatorOptions.certificate), try given.optional(CoordinatorOptions.key)) {
         case (nil, nil): break

@@ -27,6 +27,9 @@ package struct HTTPLimits: Sendable {
     package var lingerDeadline = Duration.seconds(1)
     /// Bytes of a stream that its reader has not taken; more and the connection is closed.
     package var streamBufferBytes = 256 << 10
+    /// Bytes of all answers and streams together that their readers have not taken; more and the connections that have
+    /// waited longest for theirs are closed.
+    package var unsentBytes = 256 << 20
     /// How long the kernel repeats an answer that was waited for before the client counts as gone (design §5).
     package var unansweredBytes = Duration.seconds(2)
     /// Silence before the kernel asks whether a client's machine is still there. Up to 2 s Linux keeps such timers
@@ -39,8 +42,12 @@ package struct HTTPLimits: Sendable {
 
     // MARK: Server, all of it
 
-    /// Connections at a time; one more is answered 503 and closed. Each costs one descriptor.
+    /// Connections at a time. For one more the most dispensable ones are closed: those that have asked nothing longest,
+    /// then those that idle longest; where there are none, it is answered 503. Each costs one descriptor.
     package var connections = 12_000
+    /// Connections of one address, or of one /64 of IPv6; for one more the same is done among these. Loopback addresses
+    /// and unix sockets, where a proxy of this machine stands for everybody, have no such bound.
+    package var connectionsPerAddress = 3000
     /// Connections beyond these that are given their 503; even more are closed at once.
     package var refusedConnections = 64
     /// Connections that the kernel holds until they are accepted; it takes `net.core.somaxconn` where that is less.

@@ -1,25 +1,27 @@
 /// What the HTTP layer itself refuses. Every text that it sends to a client stands here.
 enum Refusal: Equatable, CaseIterable {
-    case malformed, badTarget, foldedHeader, missingHost, severalHosts, badHost, codingInOldVersion
+    case malformed, badTarget, foldedHeader, trailer, missingHost, severalHosts, badHost, codingInOldVersion
     case tooSlow
     case bodyTooLarge
     case targetTooLong
     case unknownExpectation
     case headTooLarge
     case unknownMethod, unknownCoding
-    case overloaded, shuttingDown
+    case overloaded, crowded, shuttingDown
     case unknownVersion
 
     var status: Int {
         switch self {
-        case .malformed, .badTarget, .foldedHeader, .missingHost, .severalHosts, .badHost, .codingInOldVersion: 400
+        case .malformed, .badTarget, .foldedHeader, .trailer, .missingHost, .severalHosts, .badHost,
+            .codingInOldVersion:
+            400
         case .tooSlow: 408
         case .bodyTooLarge: 413
         case .targetTooLong: 414
         case .unknownExpectation: 417
         case .headTooLarge: 431
         case .unknownMethod, .unknownCoding: 501
-        case .overloaded, .shuttingDown: 503
+        case .overloaded, .crowded, .shuttingDown: 503
         case .unknownVersion: 505
         }
     }
@@ -27,7 +29,8 @@ enum Refusal: Equatable, CaseIterable {
     /// The stable word for programs.
     var word: String {
         switch self {
-        case .malformed, .badTarget, .foldedHeader, .missingHost, .severalHosts, .badHost, .codingInOldVersion:
+        case .malformed, .badTarget, .foldedHeader, .trailer, .missingHost, .severalHosts, .badHost,
+            .codingInOldVersion:
             "bad_request"
         case .tooSlow: "request_timeout"
         case .bodyTooLarge: "body_too_large"
@@ -35,7 +38,7 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownExpectation: "expectation_failed"
         case .headTooLarge: "headers_too_large"
         case .unknownMethod, .unknownCoding: "not_implemented"
-        case .overloaded: "too_many_connections"
+        case .overloaded, .crowded: "too_many_connections"
         case .shuttingDown: "shutting_down"
         case .unknownVersion: "version_not_supported"
         }
@@ -49,6 +52,7 @@ enum Refusal: Equatable, CaseIterable {
         case .badTarget:
             "The path or the query is malformed. Percent-encode it as UTF-8 and send it without a fragment."
         case .foldedHeader: "A header goes on in a second line, which HTTP/1.1 has given up. Send it in one line."
+        case .trailer: "Fields follow the chunked body, which nobody here reads. Send them in front of it."
         case .missingHost: "The Host header is missing. Send one, such as Host: localhost."
         case .severalHosts: "There are several Host headers. Send one."
         case .badHost: "The Host header is not a host name with an optional port. Mend it."
@@ -64,6 +68,9 @@ enum Refusal: Equatable, CaseIterable {
         case .unknownMethod: "This server does not know the request's method. Use GET, HEAD, POST or OPTIONS."
         case .unknownCoding: "This server knows no transfer coding but chunked. Send the body as it is."
         case .overloaded: "The server has as many connections as it takes. Try again in a second."
+        case .crowded:
+            "Your address has \(limits.connectionsPerAddress) connections here, as many as one may. Close some; "
+                + "who runs a coordinator can raise its --connections-per-address."
         case .shuttingDown: "The server is shutting down. Try another one, or this one again in a few seconds."
         case .unknownVersion: "This server speaks HTTP/1.1. Send HTTP/1.1 in the request line."
         }

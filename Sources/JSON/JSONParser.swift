@@ -89,7 +89,9 @@ private struct Cursor {
             let nameAt = at
             let name = try string()
             guard !object.contains(name) else {
-                throw JSONError(message: "the name \"\(name.prefix(40))\" stands twice in one object", offset: nameAt)
+                // Scalars, since one character may have any number of them.
+                let shown = String(String.UnicodeScalarView(name.unicodeScalars.prefix(40)))
+                throw JSONError(message: "the name \"\(shown)\" stands twice in one object", offset: nameAt)
             }
             skipSpace()
             guard peek == UInt8(ascii: ":") else { throw error("a colon should stand here") }

@@ -31,6 +31,15 @@ package enum JSONValue: Equatable, Sendable {
         }
     }
 
+    /// Whether more than `depth` arrays and objects lie within each other.
+    package func isDeeper(than depth: Int) -> Bool {
+        switch self {
+        case .array(let items): depth == 0 || items.contains { $0.isDeeper(than: depth - 1) }
+        case .object(let members): depth == 0 || members.contains { $0.value.isDeeper(than: depth - 1) }
+        default: false
+        }
+    }
+
     /// The compact text, in the order of the members.
     package func encoded() -> [UInt8] {
         var writer = JSONWriter()

@@ -37,14 +37,16 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
         try self.init(text[...])
     }
 
+    private static let want = "a host name, a slash and a name, as in node1/0"
+
     init(_ text: Substring) throws(InvalidName) {
         let bytes = text.utf8
         guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")) else {
-            throw InvalidName(what: "unit", got: String(text), want: "a host name, a slash and a name, as in node1/0")
+            throw InvalidName(what: "unit", got: text.shown(100), want: Self.want)
         }
         let name = bytes[bytes.index(after: slash)...]
         guard !name.contains(UInt8(ascii: "/")) else {
-            throw InvalidName(what: "unit", got: String(text), want: "a host name, a slash and a name, as in node1/0")
+            throw InvalidName(what: "unit", got: text.shown(100), want: Self.want)
         }
         self.host = try HostID(String(text[..<slash]))
         guard Name.isName(name, limit: Limits.nameLength) else {
@@ -66,7 +68,7 @@ package struct HolderID: Hashable, Sendable, CustomStringConvertible {
     package init(_ text: String) throws(InvalidName) {
         guard !text.isEmpty, text.utf8.count <= Limits.holderBytes, !Name.hasControlCharacter(text) else {
             throw InvalidName(
-                what: "id", got: String(text.prefix(40)),
+                what: "id", got: text.shown(40),
                 want: "1 to \(Limits.holderBytes) bytes of UTF-8 without control characters")
         }
         self.text = text
@@ -108,7 +110,7 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
     package init(_ text: String) throws(InvalidName) {
         guard let hash = text.utf8.firstIndex(of: UInt8(ascii: "#")),
             let value = Self.number(text.utf8[text.utf8.index(after: hash)...])
-        else { throw InvalidName(what: "lease", got: String(text.prefix(100)), want: "a unit, # and a number") }
+        else { throw InvalidName(what: "lease", got: text.shown(100), want: "a unit, # and a number") }
         self.unit = try UnitID(text[..<hash])
         self.fencing = FencingToken(value)
         self.text = text
@@ -162,7 +164,7 @@ enum Name {
     static func checked(_ text: String, as what: String, limit: Int) throws(InvalidName) -> String {
         guard isName(text.utf8, limit: limit) else {
             throw InvalidName(
-                what: what, got: String(text.prefix(40)), want: "1 to \(limit) of A-Z a-z 0-9 . _ -")
+                what: what, got: text.shown(40), want: "1 to \(limit) of A-Z a-z 0-9 . _ -")
         }
         return text
     }
@@ -188,4 +190,9 @@ enum Name {
             }
         }
     }
+}
+
+extension StringProtocol {
+    /// As much as a refusal repeats: scalars, since one character may have any number of them.
+    package func shown(_ count: Int) -> String { String(String.UnicodeScalarView(unicodeScalars.prefix(count))) }
 }

@@ -8,6 +8,9 @@ package enum Limits {
     package static let requestIDBytes = 200
     /// Bytes of `metadata` as compact JSON. Beyond: 400.
     package static let metadataBytes = 2048
+    /// Arrays and objects within each other in `metadata`: it stands within lists of a status and entries of an audit
+    /// file, whose readers go no deeper than 32. Beyond: 400.
+    package static let metadataDepth = 16
     /// Bytes of a reason that an admin gives. Beyond: 400.
     package static let reasonBytes = 500
     /// Labels of one host or of one selector. Beyond: 400, or the agent refuses to start.

@@ -37,7 +37,7 @@ package struct Selector: Hashable, Sendable {
         }
         if let deviceType, !["discrete", "integrated", "virtual", "cpu", "other"].contains(deviceType) {
             throw InvalidName(
-                what: "device_type", got: String(deviceType.prefix(40)),
+                what: "device_type", got: deviceType.shown(40),
                 want: "discrete, integrated, virtual, cpu or other")
         }
         guard labels.count <= Limits.labels else {

@@ -6,6 +6,9 @@ package struct RedisStreamID: Comparable, Hashable, Sendable {
     /// Before every entry.
     package static let beginning = RedisStreamID(milliseconds: 0, sequence: 0)
 
+    /// Not before any entry: Redis takes no question for what follows it.
+    package static let end = RedisStreamID(milliseconds: .max, sequence: .max)
+
     private init(milliseconds: UInt64, sequence: UInt64) {
         self.milliseconds = milliseconds
         self.sequence = sequence

@@ -358,7 +358,7 @@ test("the dashboard shows the pool that is chosen, and acts in it alone", async 
 });
 
 test("the dashboard shows the pool, takes names for texts, and ends a lease with a reason", async () => {
-  const evil = '<img src=x onerror="window.hacked=1">';
+  const evil = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">';
   const token = (await service.call("POST", "/v1/gpu/lock", { id: evil, ...place, timeout: 10 })).token;
   assert.ok(token);
   const tab = await browser.tab("about:blank");

@@ -66,6 +66,13 @@ extension Faults {
             Case(
                 "lock", #"{"id":"a","metadata":"\#(String(repeating: "x", count: 3000))"}"#, 400,
                 "got 3002 bytes of JSON, want at most 2048"),
+            Case(
+                "lock",
+                #"{"id":"a","metadata":\#(String(repeating: "[", count: 17) + String(repeating: "]", count: 17))}"#,
+                400,
+                "got more than 16 arrays and objects within each other"),
+            Case(
+                "lock", #"{"id":"\#(String(repeating: "a\u{301}\u{302}", count: 5000))"}"#, 400, "want 1 to 200 bytes"),
             Case("lock", String(repeating: "[", count: 1000), 400, "The body is not JSON"),
             Case("lock", String(repeating: " ", count: 70_000), 413, "larger than 65536 bytes"),
             Case("unlock", "{}", 400, "or {\\\"id\\\": ID}"),

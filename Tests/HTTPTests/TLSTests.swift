@@ -100,6 +100,28 @@ import Testing
         }
     }
 
+    /// A handshake costs a server more than its client, so one connection gets one.
+    @Test(arguments: [
+        (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "", "alert protocol version"),
+        (["-tls1_2"], #"R\n"#, "no renegotiation"),
+        (["-tls1_2"], #"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"#, "GET /echo "),
+    ])
+    func `old versions and second handshakes are refused`(options: [String], said: String, told: String) async throws {
+        try await TestCertificate.withFiles { files in
+            try await withServer(tls: files) { server in
+                // A pipe that the program itself keeps open: at its end it would leave before it is answered.
+                let pipe = files.keyPath + ".pipe"
+                let line =
+                    "mkfifo \(pipe) && exec 3<> \(pipe) && printf '\(said)' >&3 && exec openssl s_client "
+                    + "-connect 127.0.0.1:\(server.port) \(options.joined(separator: " ")) <&3"
+                let result = try await ChildProcess.run(
+                    ChildCommand(["sh", "-c", line]), deadline: .seconds(60), on: server.loop)
+                let text = String(decoding: result.output + result.errorOutput, as: UTF8.self)
+                #expect(text.contains(told), "\(text)")
+            }
+        }
+    }
+
     @Test func `a certificate that is not there is named`() async throws {
         try await withLoop { loop in
             let server = HTTPServer(loop: loop, log: .silent) { _, _ in }

@@ -73,10 +73,6 @@ private let host = "Host: localhost\r\n"
             "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n",
             answer("POST /echo hello")),
         .init(
-            "fields behind the chunks are dropped",
-            "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nHost: b\r\n\r\n",
-            answer("POST /echo a")),
-        .init(
             "requests in one packet are answered in order",
             "GET /1 HTTP/1.1\r\n\(host)\r\nPOST /2 HTTP/1.1\r\n\(host)Content-Length: 1\r\n\r\nxGET /3 HTTP/1.1\r\n\(host)\r\n",
             answer("GET /1 ") + answer("POST /2 x") + answer("GET /3 ")),
@@ -196,6 +192,22 @@ private let host = "Host: localhost\r\n"
         .init(
             "many headers", "GET / HTTP/1.1\r\n\(host)\(String(repeating: "A: b\r\n", count: 100))\r\n",
             "431 Request Header Fields Too Large", .headTooLarge),
+        .init(
+            "fields behind the chunks",
+            "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nHost: b\r\n\r\n",
+            "400 Bad Request", .trailer),
+        .init(
+            "folded fields behind the chunks",
+            "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\n\r\n",
+            "400 Bad Request", .trailer),
+        .init(
+            "a bare line feed behind the chunks",
+            "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\n", "400 Bad Request",
+            .malformed),
+        .init(
+            "a bare line feed behind fields behind the chunks",
+            "POST /echo HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\n", "400 Bad Request",
+            .malformed),
         .init(
             "large fields behind the chunks",
             "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\nA: \(String(repeating: "a", count: 16384))",

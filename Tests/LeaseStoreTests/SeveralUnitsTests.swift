@@ -116,6 +116,25 @@ import Testing
         }
     }
 
+    @Test func `holds nothing back on a host that could never serve it`() async throws {
+        try await withPool(units: 2) { pool in
+            try await pool.heartbeat(
+                [pool.report("h2/0"), pool.report("h2/1"), pool.report("h2/2")], origin: pool.origin("h2", "a2"))
+            for ticket in ["t1", "t2", "t3", "t4"] { _ = try await pool.ask(ticket) }
+            // Four of five are taken, and h1 has two.
+            _ = try await pool.ask("wide", selector: Self.two(count: 3))
+            #expect(try await !Self.states(pool).contains(.reserved))
+            let lease = try #require(
+                try await pool.store.snapshot().leases.first { $0.lease.unit.host.text == "h1" })
+            let ticket = lease.terms.ticket.text
+            #expect(try await pool.store.confirm(pool.origin(), lease.lease) == .held)
+            #expect(
+                try await pool.store.release(lease.lease, token: TokenHash("hash-\(ticket)"), by: "") == .released(1))
+            #expect(try await !Self.states(pool).contains(.reserved))
+            guard case .offered = try await pool.ask("narrow") else { throw NoLease(ticket: "narrow") }
+        }
+    }
+
     @Test func `takes what is free when it asks, too`() async throws {
         try await withPool(units: 2) { pool in
             let held = try await pool.grant("t1")

@@ -143,6 +143,7 @@ class Lease:
     def __init__(self, coordinators, answer, sent):
         self.id = answer["lease"]
         self.unit = answer["unit"]
+        self.units = answer.get("units", [self.unit])
         self.host = answer.get("host")
         self.holder = answer.get("holder")
         self.fencing_token = answer["fencing_token"]
@@ -212,7 +213,7 @@ def gpu_lease(holder, *, timeout=120.0, ttl=60.0, url=None, token=None, reconnec
     timeout: seconds to wait for a unit, 0 to 3600; 0 takes what is free now. ttl: seconds that the lease stands without a
     renewal, 0.1 to 600. url: one or several apart by commas; default LEASEHOLD_URL, else http://localhost:8080. token:
     default LEASEHOLD_TOKEN. reconnecting: seconds that no coordinator may be reachable. All else goes into the call: priority,
-    kind, host, unit, min_vram_mb, device_type, labels, affinity, pool, metadata, request_id, takeover.
+    kind, host, unit, count, min_vram_mb, device_type, labels, affinity, pool, metadata, request_id, takeover.
 
     Raises LeaseTimeout, LeaseRefused, Unreachable, and LeaseLost where the lease was lost before the block had ended.
     """

@@ -24,12 +24,13 @@ enum AccessRefusal: Hashable, Sendable {
     case tooManyRequests(retryAfter: Duration)
     case tooManyWaiting(limit: Int)
     case tooManyLeases(limit: Int)
+    case tooManyStreams(limit: Int)
 
     var status: Int {
         switch self {
         case .noToken, .malformedToken, .unknownToken, .unknownSubject, .notThisMachine, .forwarded: 401
         case .noSocketRole, .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: 403
-        case .tooManyRequests, .tooManyWaiting, .tooManyLeases: 429
+        case .tooManyRequests, .tooManyWaiting, .tooManyLeases, .tooManyStreams: 429
         }
     }
 
@@ -44,6 +45,7 @@ enum AccessRefusal: Hashable, Sendable {
         case .tooManyRequests: "too_many_requests"
         case .tooManyWaiting: "too_many_waiting"
         case .tooManyLeases: "too_many_leases"
+        case .tooManyStreams: "too_many_streams"
         }
     }
 
@@ -95,6 +97,8 @@ enum AccessRefusal: Hashable, Sendable {
             "This caller has \(limit) requests waiting, which is its limit. Try again when some have been answered."
         case .tooManyLeases(let limit):
             "This caller holds or waits for \(limit) leases, which is its limit. Try again when some are given back."
+        case .tooManyStreams(let limit):
+            "This caller has \(limit) event streams open, which is its limit. Close some, or poll the status."
         }
     }
 
@@ -113,7 +117,7 @@ enum AccessRefusal: Hashable, Sendable {
         case .unknownToken:
             response.headers.add("WWW-Authenticate", "Bearer realm=\"leasehold\", error=\"invalid_token\"")
         case .tooManyRequests(let retryAfter): response.headers.add("Retry-After", Self.seconds(retryAfter))
-        case .tooManyWaiting, .tooManyLeases: response.headers.add("Retry-After", "1")
+        case .tooManyWaiting, .tooManyLeases, .tooManyStreams: response.headers.add("Retry-After", "1")
         case .noSocketRole, .role, .otherPool, .foreignID, .wrongOrigin, .crossSite, .wrongHost: break
         }
         return response

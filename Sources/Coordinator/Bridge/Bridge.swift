@@ -47,7 +47,8 @@ extension Coordinator {
             reply.headers.add("Allow", route.allowed)
             return respond(call, reply)
         }
-        if let refusal = limits.take(caller, at: now) { return respond(call, refusal) }
+        // What is open to everybody has no caller to count: strangers would use up the room of those who watch its health.
+        if route.permission != nil, let refusal = limits.take(caller, at: now) { return respond(call, refusal) }
         if isUnclear { return respond(call, .refusal(503, "unavailable", Texts.poolsUnread, retryAfter: 1)) }
         do throws(Malformed) {
             if let named = request.pool { try check(named) }

@@ -19,6 +19,10 @@ extension Coordinator {
                 call,
                 .refusal(503, "unavailable", Texts.tooManySubscribers(EventFeed.subscribers), retryAfter: 5))
         }
+        let caller = call.caller.name
+        guard caller.isEmpty || feed.count(of: caller) < EventFeed.subscribersOfOne else {
+            return respond(call, .tooManyStreams(limit: EventFeed.subscribersOfOne))
+        }
         meter.note { $0.count(Catalogue.httpRequests, Route.events.rawValue, "200") }
         lastNumber += 1
         let number = lastNumber
@@ -29,11 +33,12 @@ extension Coordinator {
         ]
         BrowserHeaders.add(to: &headers, cors: call.cors)
         exchange.startStream(status: 200, headers: headers)
-        feed.add(number, exchange, kinds, resumes: after != nil)
+        feed.add(number, exchange, kinds, of: caller, resumes: after != nil)
         if let after { loop.spawn { await self.tellPast(after, to: number) } }
     }
 
-    private static func eventID(_ text: String?) throws(Malformed) -> RedisStreamID? {
+    /// - Returns: Nil where nothing is said.
+    static func eventID(_ text: String?) throws(Malformed) -> RedisStreamID? {
         guard let text, !text.isEmpty else { return nil }
         guard let id = RedisStreamID(parsing: text) else { throw Malformed(Texts.badEventID) }
         return id
@@ -56,6 +61,8 @@ extension Coordinator {
         var last = id.text
         // An id that is still to come was made before Redis lost its memory and its clock: all that happens is new.
         var told = Int64(clamping: id.milliseconds) <= pool.clock(at: now) + 1000 ? id : nil
+        // Nothing is behind the last of all ids, and Redis would call the question for it an error.
+        guard id < .end else { return feed.pastIsTold(to: number, upTo: nil) }
         while feed.has(number) {
             do throws(StoreError) {
                 let page = try await store.history(after: last, limit: EventFeed.page)

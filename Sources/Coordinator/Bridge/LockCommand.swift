@@ -37,7 +37,7 @@ struct LockCommand: Equatable, Sendable {
             try members.seconds("ttl", in: Limits.shortestTTL...longestTTL) ?? min(Limits.standardTTL, longestTTL)
         requestID = try members.word("request_id", limit: Limits.requestIDBytes)
         takesOver = try members.flag("takeover") ?? false
-        metadata = try members.compact("metadata", limit: Limits.metadataBytes)
+        metadata = try members.compact("metadata", limit: Limits.metadataBytes, depth: Limits.metadataDepth)
         grace = try members.seconds("grace", in: .zero...Limits.longestGrace) ?? Limits.standardGrace
         preempts = try members.flag("preempt") ?? false
         affinity = try members.word("affinity", limit: Limits.affinityBytes) ?? ""

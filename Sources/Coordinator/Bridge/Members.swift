@@ -112,9 +112,14 @@ struct Members {
         return texts
     }
 
-    /// Any value as compact JSON, at most `limit` bytes; empty where there is none.
-    func compact(_ name: String, limit: Int) throws(Malformed) -> String {
+    /// Any value as compact JSON, at most `limit` bytes and `depth` levels; empty where there is none.
+    func compact(_ name: String, limit: Int, depth: Int) throws(Malformed) -> String {
         guard let value = value(name) else { return "" }
+        guard !value.isDeeper(than: depth) else {
+            throw Malformed(
+                "\"\(name)\": got more than \(depth) arrays and objects within each other, want at most that many"
+            )
+        }
         let text = value.encoded()
         guard text.count <= limit else {
             throw Malformed("\"\(name)\": got \(text.count) bytes of JSON, want at most \(limit)")

@@ -32,7 +32,7 @@ extension Coordinator {
             }
         }
         guard let times = waiters.times(of: ticket, at: now) else {
-            return .refusal(404, "unknown_request", Texts.unknownRequest(String(id.prefix(40))))
+            return .refusal(404, "unknown_request", Texts.unknownRequest(id.shown(40)))
         }
         // Asked for, and not yet heard of in the stream.
         return Reply(200) { writer in

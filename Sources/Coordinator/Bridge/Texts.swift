@@ -20,7 +20,7 @@ enum Texts {
         "Another coordinator has taken this request up for its client: the call there gets the answer."
     static let replaced = "A later call with the same request_id has taken this one's place: that call gets the answer."
     static func nameTaken(_ requestID: String) -> String {
-        "\"request_id\": \"\(requestID.prefix(40))\" belongs to a request of another id or for other units. Choose another."
+        "\"request_id\": \"\(requestID.shown(40))\" belongs to a request of another id or for other units. Choose another."
     }
     static func unknownHost(_ host: String) -> String {
         "The pool has no host \"\(host)\". GET /v1/gpu/status lists them; start leasehold-agent there if it is new."
@@ -90,12 +90,12 @@ enum Texts {
         "No request \"\(id)\" of this caller waits or holds a lease. It was answered, given up, or never asked."
     }
     static func notFound(_ path: String) -> String {
-        "There is nothing at \(path.prefix(100)). The calls are listed at /openapi.json."
+        "There is nothing at \(path.shown(100)). The calls are listed at /openapi.json."
     }
     static func methodNotAllowed(_ allowed: String) -> String { "Use \(allowed) here." }
     static func otherPool(_ pool: String, served: [String]) -> String {
         let names = served.map { "\"\($0)\"" }.joined(separator: " or ")
-        return "\"pool\": got \"\(pool.prefix(64))\", want \(names): this coordinator serves no other pool."
+        return "\"pool\": got \"\(pool.shown(64))\", want \(names): this coordinator serves no other pool."
     }
     static let noRedis = "Redis cannot be reached."
     static let poolUnread = "The pool has not been read from Redis yet."
@@ -107,10 +107,10 @@ enum Texts {
     static let badEventID =
         "\"Last-Event-ID\" (or \"after\"): want an event's id, as in 1764000000000-0, or nothing."
     static func badEventType(_ type: String) -> String {
-        "\"type\": got \"\(type.prefix(40))\", want types of events apart by commas: "
+        "\"type\": got \"\(type.shown(40))\", want types of events apart by commas: "
             + PoolEvent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
     }
-    static func badView(_ view: String) -> String { "\"view\": got \"\(view.prefix(40))\", want full or brief" }
+    static func badView(_ view: String) -> String { "\"view\": got \"\(view.shown(40))\", want full or brief" }
     static func tooManySubscribers(_ limit: Int) -> String {
         "\(limit) event streams are open at this coordinator already, which is its limit. Poll the status meanwhile."
     }

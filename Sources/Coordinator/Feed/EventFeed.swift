@@ -7,6 +7,8 @@ import RedisClient
 struct EventFeed {
     /// Streams at once. Beyond: 503.
     static let subscribers = 2000
+    /// Streams of one caller, since each may hold memory for a reader that does not read. Beyond: 429.
+    static let subscribersOfOne = 200
     /// Events kept for a stream that is still reading the past; beyond, it is ended and resumes by its last id.
     static let backlog = 5000
     /// Entries of one page of the past.
@@ -16,6 +18,7 @@ struct EventFeed {
 
     private struct Subscriber {
         var exchange: HTTPExchange
+        var caller: String
         /// Nil takes all.
         var kinds: Set<PoolEvent.Kind>?
         /// Nil once the past is told; till then what happens meanwhile.
@@ -27,11 +30,16 @@ struct EventFeed {
     private var subscribers: [UInt64: Subscriber] = [:]
 
     var count: Int { subscribers.count }
+    func count(of caller: String) -> Int { subscribers.values.count { $0.caller == caller } }
     func has(_ number: UInt64) -> Bool { subscribers[number] != nil }
 
-    /// - Parameter resumes: Whether the past is told first.
-    mutating func add(_ number: UInt64, _ exchange: HTTPExchange, _ kinds: Set<PoolEvent.Kind>?, resumes: Bool) {
-        subscribers[number] = Subscriber(exchange: exchange, kinds: kinds, later: resumes ? [] : nil)
+    /// - Parameters:
+    ///   - caller: Whose it is counted as; empty where callers are not told apart.
+    ///   - resumes: Whether the past is told first.
+    mutating func add(
+        _ number: UInt64, _ exchange: HTTPExchange, _ kinds: Set<PoolEvent.Kind>?, of caller: String, resumes: Bool
+    ) {
+        subscribers[number] = Subscriber(exchange: exchange, caller: caller, kinds: kinds, later: resumes ? [] : nil)
         _ = exchange.send(Array("retry: 1000\n\n".utf8))
     }
 
@@ -101,7 +109,8 @@ struct EventFeed {
     /// Members of an event that are numbers.
     private static let numbers: Set<String> = ["priority", "ttl", "expires", "score", "left", "grace"]
 
-    private static func text(of event: PoolEvent) -> [UInt8] {
+    /// An event as a stream tells it.
+    static func text(of event: PoolEvent) -> [UInt8] {
         Array("id: \(event.id)\ndata: ".utf8) + document(of: event) + [0x0A, 0x0A]
     }
 

@@ -1,4 +1,5 @@
 import EventLoop
+import HTTP
 import LeaseModel
 import LeaseStore
 import Telemetry
@@ -87,6 +88,7 @@ extension Coordinator {
         let (isUp, isDegraded, calls, streams) = (isUp, degradedReason != nil, lockCalls.count, feed.count)
         let gpus = Dictionary(grouping: units[.gpu] ?? [], by: \.state)
         let hosts = mirror.hostOrder.compactMap { mirror.hosts[$0] }
+        let connections = connectionCounts
         meter.note { registry in
             registry.set(Catalogue.redisUp, to: isUp)
             registry.set(Catalogue.degraded, to: isDegraded)
@@ -111,6 +113,13 @@ extension Coordinator {
                 registry.set(Catalogue.gpus, state.rawValue, to: gpus[state]?.count ?? 0)
             }
             registry.set(Catalogue.eventSubscribers, to: streams)
+            if let connections {
+                registry.set(Catalogue.httpConnections, to: connections.openConnections)
+                registry.count(
+                    Catalogue.httpConnectionsClosed, "room", upTo: Int64(clamping: connections.closedForRoom))
+                registry.count(
+                    Catalogue.httpConnectionsClosed, "unread", upTo: Int64(clamping: connections.slowReaders))
+            }
         }
         return meter.text
     }

@@ -47,13 +47,17 @@ final class MessageParser {
     private var stop = Stop.hungry
     private var headBytes = 0
     private var lastByte: UInt8 = 0
+    private var isBodyChunked = false
 
     /// Whether a byte of the present message has come.
     private(set) var hasBegun = false
     /// Whether a header goes on in the next line (obs-fold, RFC 9112 §5.2), which llhttp lets through.
     private(set) var isFolded = false
-    /// Whether a line ends without a carriage return, which others may read as no end at all, or begins without a name.
+    /// Whether a line ends without a carriage return, which others may read as no end at all, or begins without a name. Of
+    /// a chunked body the last line alone is looked at: llhttp itself looks at the others.
     private(set) var hasBrokenLine = false
+    /// Whether fields follow a chunked body.
+    private(set) var hasTrailer = false
     private(set) var keepsAlive = false
     private(set) var target: [UInt8] = []
     private(set) var headers = HTTPHeaders()
@@ -94,7 +98,7 @@ final class MessageParser {
         stop = .hungry
         let code = llhttp_execute(parser, start.assumingMemoryBound(to: CChar.self), chunk.count)
         guard code != HPE_OK else {
-            if wasInHead, phase == .head { lookAtHead(chunk) }
+            if wasInHead, phase == .head { lookAtHead(chunk) } else { lastByte = chunk.last ?? lastByte }
             return (chunk.count, headBytes > bounds.headBytes ? .breached(.head) : .hungry)
         }
         let count = llhttp_get_error_pos(parser).map { UnsafeRawPointer($0) - start } ?? 0
@@ -107,6 +111,10 @@ final class MessageParser {
         if stop == .headComplete {
             lookAtHead(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
             if headBytes > bounds.headBytes { return (count, .breached(.head)) }
+            lastByte = 0
+        } else if isBodyChunked, stop == .messageComplete {
+            let beforeLast = count > 1 ? chunk[count - 2] : lastByte
+            if beforeLast != 0x0D { hasBrokenLine = true }
         }
         return (count, stop)
     }
@@ -128,6 +136,8 @@ final class MessageParser {
             isFolded = false
             lastByte = 0
             hasBrokenLine = false
+            hasTrailer = false
+            isBodyChunked = false
             target.removeAll(keepingCapacity: true)
             headers = HTTPHeaders()
             body = []
@@ -195,6 +205,7 @@ final class MessageParser {
 
     /// Fields behind a chunked body are read and dropped: nothing here has a use for them.
     private func trailerCame(_ piece: UnsafeRawBufferPointer) -> Int32 {
+        hasTrailer = true
         headBytes += piece.count
         return headBytes <= bounds.headBytes ? 0 : breach(.head)
     }
@@ -209,6 +220,7 @@ final class MessageParser {
         endField()
         phase = .body
         stop = .headComplete
+        isBodyChunked = isChunked
         // Asked to change to another protocol, a server may as well answer in this one (RFC 9110 §7.8).
         if method != UInt8(HTTP_CONNECT.rawValue) { parser.pointee.upgrade = 0 }
         if answersHead { parser.pointee.flags |= UInt16(F_SKIPBODY.rawValue) }

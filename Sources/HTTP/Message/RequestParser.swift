@@ -57,6 +57,8 @@ final class RequestParser {
         let form = AnswerForm(
             isHead: message.method == UInt8(HTTP_HEAD.rawValue), isChunkable: message.minor > 0,
             keepsAlive: message.keepsAlive)
+        guard !message.hasBrokenLine else { return .refused(.malformed) }
+        guard !message.hasTrailer else { return .refused(.trailer) }
         let method = HTTPMethod(message.method)
         let (headers, body) = message.takeMessage()
         guard let target else { return .refused(.badTarget) }

@@ -31,9 +31,22 @@ final class Connection: @unchecked Sendable {
     private var patience = Duration.zero
     /// The place among the server's connections.
     var position = 0
+    /// Whose it is counted as.
+    let network: PeerNetwork?
+    /// Whether it has a place, and is not only told that it has none.
+    let isAdmitted: Bool
+    /// Bytes of its answer or stream that the kernel had not taken when last something was written.
+    private(set) var unsentBytes = 0
+    /// Since when there are such bytes.
+    private(set) var unsentSince = Duration.zero
 
-    init?(_ server: HTTPServer, descriptor: Int32, peer: String, tls: TLSContext?) {
+    init?(
+        _ server: HTTPServer, descriptor: Int32, peer: String, network: PeerNetwork?, isAdmitted: Bool,
+        tls: TLSContext?
+    ) {
         self.server = server
+        self.network = network
+        self.isAdmitted = isAdmitted
         self.descriptor = descriptor
         isSecure = tls != nil
         mayShowCertificate = tls?.asksForCertificates ?? false
@@ -59,6 +72,9 @@ final class Connection: @unchecked Sendable {
     }
 
     private var isClosed: Bool { machine.stage == .closed }
+
+    /// How dispensable it is to a server without room; nil while something is owed to its client.
+    var dispensability: Dispensability? { machine.dispensability }
 
     private func listen(_ read: bufferevent_data_cb?) {
         guard let buffer else { return }
@@ -212,10 +228,21 @@ final class Connection: @unchecked Sendable {
                     sent = 0
                 }
             }
-            return bufferevent_write(buffer, bytes.baseAddress?.advanced(by: sent), bytes.count - sent) == 0
-                ? .buffered : .failed
+            let isTaken = bufferevent_write(buffer, bytes.baseAddress?.advanced(by: sent), bytes.count - sent) == 0
+            countUnsent(evbuffer_get_length(output))
+            return isTaken ? .buffered : .failed
         }
     }
+
+    private func countUnsent(_ bytes: Int) {
+        if unsentBytes == 0 { unsentSince = server.loop.now }
+        let more = bytes - unsentBytes
+        unsentBytes = bytes
+        if more != 0 { server.unsent(more) }
+    }
+
+    /// Its client does not take what it has asked for.
+    func giveUp() { perform(.giveUp) }
 
     /// Not for every answer: a patience below the time of all questions makes the kernel give a client up after the
     /// first of them that is lost (tcp(7), TCP_USER_TIMEOUT), and one waits long and is asked often.
@@ -227,7 +254,10 @@ final class Connection: @unchecked Sendable {
             descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &milliseconds, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    fileprivate func outputDrained() { perform(machine.drained(at: server.loop.now)) }
+    fileprivate func outputDrained() {
+        if unsentBytes != 0 { countUnsent(0) }
+        perform(machine.drained(at: server.loop.now))
+    }
 
     // MARK: What was decided
 
@@ -310,6 +340,7 @@ final class Connection: @unchecked Sendable {
             server.loop.timer { told(false) }.arm(after: .zero)
         }
         requestIsOver()
+        if unsentBytes != 0 { countUnsent(0) }
         server.closed(self)
     }
 

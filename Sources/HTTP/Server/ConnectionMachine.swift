@@ -35,12 +35,26 @@ struct ConnectionMachine {
     private(set) var stage = Stage.waiting
     /// When `timeUp` has to be called; nil where only the peer or the handler can move things.
     private(set) var deadline: Duration?
+    /// Whether a request has ever been complete.
+    private var hasAsked = false
     /// Whether the connection ends with the present answer.
     private(set) var isLast = false
 
     init(limits: HTTPLimits, at now: Duration) {
         self.limits = limits
         deadline = now + limits.requestDeadline  // a connection is made for a request, so the first has to come soon
+    }
+
+    /// How dispensable the connection is; nil while something is owed to its client.
+    var dispensability: Dispensability? {
+        guard let deadline else { return nil }
+        switch stage {
+        case .waiting where hasAsked: return Dispensability(rank: .idle, since: deadline - limits.idleTimeout)
+        case .waiting, .reading:
+            return Dispensability(
+                rank: hasAsked ? .sending : .hasAskedNothing, since: deadline - limits.requestDeadline)
+        case .answering, .streaming, .draining, .lingering, .closed: return nil
+        }
     }
 
     /// Whether somebody waits for an answer.
@@ -58,6 +72,7 @@ struct ConnectionMachine {
     mutating func requestCame(keepsAlive: Bool) {
         precondition(isReading, "no request is read while another one waits for its answer")
         stage = .answering
+        hasAsked = true
         deadline = nil
         isLast = !keepsAlive
     }

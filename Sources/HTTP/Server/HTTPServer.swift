@@ -22,6 +22,10 @@ package final class HTTPServer: @unchecked Sendable {
     private var listeners: [Listener] = []
     private var certificates: [TLSSettings: ServerCertificate] = [:]
     private var connections: [Connection] = []
+    private var crowding: Crowding
+    /// Bytes that clients have asked for and not taken.
+    private var unsentBytes = 0
+    private var unsentTimer: LoopTimer?
     private var dateLine = DateLine()
     /// Requests whose answer is not sent.
     private var underWay = 0
@@ -35,6 +39,7 @@ package final class HTTPServer: @unchecked Sendable {
     ) {
         self.loop = loop
         self.limits = limits
+        crowding = Crowding(limits)
         self.log = log
         self.handler = handler
     }
@@ -134,23 +139,67 @@ package final class HTTPServer: @unchecked Sendable {
         return dateLine.bytes
     }
 
-    func accepted(_ descriptor: Int32, peer: String, tls: TLSContext?) {
+    func accepted(_ descriptor: Int32, peer: String, network: PeerNetwork?, tls: TLSContext?) {
         counts.connections += 1
-        guard connections.count < limits.connections + limits.refusedConnections else {
+        if !isShuttingDown, let lack = crowding.lack(for: network, at: loop.now) { makeRoom(lack) }
+        let verdict = crowding.came(from: network, isShuttingDown: isShuttingDown)
+        guard verdict != .dropped else {
             counts.refusals[503, default: 0] += 1
             close(descriptor)
             return
         }
-        let isOneTooMany = connections.count >= limits.connections
-        guard let connection = Connection(self, descriptor: descriptor, peer: peer, tls: tls) else { return }
+        let isAdmitted = verdict == .admitted
+        guard
+            let connection = Connection(
+                self, descriptor: descriptor, peer: peer, network: network, isAdmitted: isAdmitted, tls: tls)
+        else { return crowding.left(network, wasAdmitted: isAdmitted) }
         connection.position = connections.count
         connections.append(connection)
         counts.openConnections = connections.count
-        if isShuttingDown {
-            connection.refuse(.shuttingDown)
-        } else if isOneTooMany {
-            connection.refuse(.overloaded)
+        if case .refused(let refusal) = verdict { connection.refuse(refusal) }
+    }
+
+    /// Closes the most dispensable connections; whether there were any.
+    @discardableResult
+    private func makeRoom(_ lack: Crowding.Lack) -> Bool {
+        let candidates = connections.compactMap { connection in
+            connection.isAdmitted && (lack.network == nil || connection.network == lack.network)
+                ? connection.dispensability.map { (connection: connection, $0) } : nil
         }
+        let victims = candidates.sorted { $0.1 < $1.1 }.prefix(lack.count)
+        for (connection, _) in victims { connection.close() }
+        guard victims.isEmpty else {
+            counts.closedForRoom += UInt64(victims.count)
+            log.debug("connections closed for others", ["count": .integer(Int64(victims.count))])
+            return true
+        }
+        crowding.lookedInVain(for: lack, at: loop.now)
+        return false
+    }
+
+    /// Descriptors have run out; whether some are free now.
+    func descriptorsRanOut() -> Bool { makeRoom(Crowding.Lack(of: nil, count: limits.refusedConnections)) }
+
+    /// A connection has so many bytes more, or fewer, that its client has not taken.
+    func unsent(_ bytes: Int) {
+        unsentBytes += bytes
+        guard unsentBytes > limits.unsentBytes, unsentTimer == nil else { return }
+        // Not now: the connection that has grown is in the midst of its answer.
+        let timer = loop.timer { [weak self] in self?.giveUpSlowReaders() }
+        unsentTimer = timer
+        timer.arm(after: .zero)
+    }
+
+    private func giveUpSlowReaders() {
+        unsentTimer = nil
+        let slow = connections.filter { $0.unsentBytes > 0 }.sorted { $0.unsentSince < $1.unsentSince }
+        let before = counts.slowReaders
+        for connection in slow {
+            guard unsentBytes > limits.unsentBytes / 8 * 7 else { break }
+            counts.slowReaders += 1
+            connection.giveUp()
+        }
+        log.warning("slow readers given up", ["count": .integer(Int64(counts.slowReaders - before))])
     }
 
     func requestBegan() {
@@ -176,6 +225,7 @@ package final class HTTPServer: @unchecked Sendable {
             last.position = connection.position
         }
         counts.openConnections = connections.count
+        crowding.left(connection.network, wasAdmitted: connection.isAdmitted)
         lookWhetherOver()
     }
 }

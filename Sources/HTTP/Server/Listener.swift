@@ -152,13 +152,14 @@ final class Listener: @unchecked Sendable {
 
     fileprivate func accepted(_ descriptor: Int32, _ address: UnsafeMutablePointer<sockaddr>?) {
         server.accepted(
-            descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer, tls: tls?.context)
+            descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer,
+            network: unixPath == nil ? PeerNetwork(address) : nil, tls: tls?.context)
     }
 
     /// Accepting failed: where descriptors or memory have run out, trying again at once would spin.
     fileprivate func failed() {
         let code = errno
-        guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code), !isClosed else { return }
+        guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code), !isClosed, !server.descriptorsRanOut() else { return }
         server.log.warning("accepting paused", ["reason": .text(Self.why())])
         evconnlistener_disable(listener)
         let timer = pause ?? server.loop.timer { [weak self] in self?.goOn() }
@@ -180,7 +181,7 @@ final class Listener: @unchecked Sendable {
         for _ in 0..<server.limits.backlog {
             let taken = shim_accept(descriptor)
             guard taken >= 0 else { break }
-            server.accepted(taken, peer: "", tls: tls?.context)
+            server.accepted(taken, peer: "", network: nil, tls: tls?.context)
         }
         evconnlistener_free(listener)
         if let unixPath { unlink(unixPath) }

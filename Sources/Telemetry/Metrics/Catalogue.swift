@@ -67,6 +67,11 @@ package enum Catalogue {
         labels: [.init("route"), .init("status")])
     package static let eventSubscribers = Gauge(
         "leasehold_event_stream_subscribers", "Open event streams at this coordinator.")
+    package static let httpConnections = Gauge("leasehold_http_connections", "Open connections of clients.")
+    package static let httpConnectionsClosed = Counter(
+        "leasehold_http_connections_closed_total",
+        "Connections that were closed for the sake of others, by reason: room (they were idle and all places taken), unread (they did not take their answers and memory ran short).",
+        labels: [.init("reason", ["room", "unread"])])
 
     // MARK: The agent
 
@@ -105,7 +110,7 @@ package enum Catalogue {
         hostsPresent.metric, gpus.metric, hostPresent.metric, hostEvents.metric, grants.metric, timeouts.metric,
         cancels.metric, refusals.metric, renewals.metric,
         releases.metric, expiries.metric, forceReleases.metric, preemptions.metric, httpRequests.metric,
-        eventSubscribers.metric,
+        eventSubscribers.metric, httpConnections.metric, httpConnectionsClosed.metric,
     ]
 
     package static let agent: [Metric] = [

@@ -192,7 +192,7 @@ import Testing
         .foreignID(caller: "a", prefix: "ci-"), .wrongOrigin("null"), .wrongOrigin("https://\"evil\u{1B}[2J"),
         .crossSite,
         .wrongHost("evil\r\nX: y"), .tooManyRequests(retryAfter: .milliseconds(5)), .tooManyWaiting(limit: 3),
-        .tooManyLeases(limit: 3),
+        .tooManyLeases(limit: 3), .tooManyStreams(limit: 3),
     ]
 
     @Test(arguments: all) func `a refusal says what is wrong and what to do`(refusal: AccessRefusal) throws {

@@ -97,7 +97,7 @@ import Testing
         #expect(try members.texts("a") == [:])
         #expect(throws: Malformed.self) { try members.texts("b") }
         #expect(throws: Malformed.self) { try members.integer("c", in: 4...5) }
-        #expect(throws: Malformed.self) { try members.compact("e", limit: 3) }
+        #expect(throws: Malformed.self) { try members.compact("e", limit: 3, depth: 16) }
         #expect(try Members([]).has("a") == false)
     }
 }

@@ -344,15 +344,28 @@ local function offer_several(units, ticket, selector, after, held)
   for _, unit in ipairs(rest) do settle(unit) end
 end
 
+-- Whether a host has so many units of what a selector takes, whoever has them now.
+local function has_enough(host, selector, most)
+  local found = 0
+  for id in string.gmatch(host_record(host).units, '%S+') do
+    local unit = unit_record(id)
+    if unit and meets(unit, selector) then found = found + 1 end
+    if found == most then return true end
+  end
+  return false
+end
+
 -- Holds these units of a host back for a request that takes more, where it may: it gathers on one host at a time, a host
 -- for one request at a time, the one ahead, and not while the host makes up for the last attempt.
-local function hold_back(units, host, ticket, score, held)
+local function hold_back(units, host, ticket, selector, score, held)
   local known = call('HMGET', P .. 'ticket:' .. ticket, 'gathers', 'gather')
   local span = tonumber(known[2]) or GATHER_MS
   if span == 0 or (known[1] and known[1] ~= host) then return false end
+  local goes_on = held and held.ticket == ticket
+  if not goes_on and not has_enough(host, selector, width(selector)) then return false end
   local since, ends = int(now_ms), int(now_ms + span)
   local others = {}
-  if held and held.ticket == ticket then
+  if goes_on then
     since, ends = held.since, held.ends
   elseif held and held.ticket ~= '' then
     if tonumber(held.score) <= score then return false end
@@ -393,7 +406,7 @@ function settle(unit, after)
       end
       local units, held = within_reach(unit.host, ticket, queue, score, most, unit)
       if #units == most then return offer_several(units, ticket, queue, after, held) end
-      if hold_back(units, unit.host, ticket, score, held) then return end
+      if hold_back(units, unit.host, ticket, queue, score, held) then return end
       passed = passed or {}
       passed[queue] = (passed[queue] or 0) + 1
     end
@@ -450,7 +463,7 @@ local function find_several(terms, most)
       best = nil
     end
     local least = string.match('&' .. conditions, '&vram=(%d+)') or '-inf'
-    local counts, fullest, from = {}, nil, 0
+    local counts, enough, fullest, from = {}, {}, nil, 0
     while true do
       local page = call('ZRANGEBYSCORE', P .. 'free:' .. kind, least, '+inf', 'LIMIT', from, 64)
       for _, id in ipairs(page) do
@@ -459,7 +472,10 @@ local function find_several(terms, most)
           local host = record.host
           counts[host] = (counts[host] or 0) + 1
           if counts[host] == most and try(host) then return true end
-          if not fullest or counts[host] > counts[fullest] then fullest = host end
+          if not fullest or counts[host] > counts[fullest] then
+            if enough[host] == nil then enough[host] = has_enough(host, terms.selector, most) end
+            if enough[host] then fullest = host end
+          end
         end
       end
       if #page < 64 then break end
@@ -467,7 +483,7 @@ local function find_several(terms, most)
     end
     if fullest and try(fullest) then return true end
   end
-  if best then hold_back(best.units, best.host, terms.ticket, score, best.held) end
+  if best then hold_back(best.units, best.host, terms.ticket, terms.selector, score, best.held) end
   return false
 end
 
