@@ -37,7 +37,10 @@ import Testing
             #expect(try await verify(lease, pool) == .unknownUnit)
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))])
             #expect(try await verify(lease, pool) == .current(holder: "holder-t1"))
+        }
+        try await withPool { pool in
             // An offer that was not taken: nothing is known of the unit before its agent has spoken.
+            let lease = try await pool.grant("t1")
             _ = try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "me")
             _ = try await pool.ask("t2")
             let offered = try await pool.requireLease(of: "t2")
