@@ -11,6 +11,7 @@ let server = plain + ["RedisClient", "LeaseStore"]
 let scripts = [
     "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "Drain", "End", "Heartbeat", "History",
     "Insist", "Leave", "Preempt", "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Spare", "Tickets",
+    "Verify",
     "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys", "Shared/Mail",
     "Shared/Match", "Shared/Preemption", "Shared/Session", "Shared/Settle",
 ].map { "Scripts/\($0).lua" }

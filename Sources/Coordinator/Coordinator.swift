@@ -50,6 +50,8 @@ package actor Coordinator {
     private var server: HTTPServer?
     private var reader: RedisStreamReader?
     private var queue: [Waiters.Event] = []
+    private var asksUnderWay = 0
+    private var laterAsks = Fifo<(AskReference, LockRequest, AskAge)>()
     private var isFeeding = false
     private var isClientUp = false
     private var isInboxUp = false
@@ -220,14 +222,11 @@ package actor Coordinator {
         log.info("coordinator_stopped")
     }
 
-    /// Whether Redis is connected and the copy of each pool current.
-    package var isReady: Bool {
-        stage == .running && isUp && pool.isRead && pool.isFollowed
-            && others.allSatisfy { $0.assumeIsolated { $0.isReady } }
-    }
+    /// Whether Redis is connected, the copy of each pool current, and its own host in it where it has one.
+    package var isReady: Bool { stage == .running && unreadyReasons(ofAllPools: true).isEmpty }
 
     /// Whether the copy of the pool has a host, and shows it as present.
-    package func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
+    func shows(_ host: HostID) -> Bool { mirror.hosts[host]?.isPresent == true }
 
     /// What has become of connections so far; nil where another coordinator listens.
     var connectionCounts: HTTPCounts? { server?.counts }
@@ -452,6 +451,11 @@ package actor Coordinator {
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
+        guard asksUnderWay < Limits.asksAtOnce else {
+            laterAsks.append((reference, request, age))
+            return
+        }
+        asksUnderWay += 1
         let ask = Ask(
             request, age, coordinator: instance, beat: waiters.lastBeat, gathering: settings.gathering)
         loop.spawn { [store, log] in
@@ -467,6 +471,8 @@ package actor Coordinator {
     }
 
     private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
+        asksUnderWay -= 1
+        if let (reference, request, age) = laterAsks.popFirst() { ask(reference, request, age) }
         if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
         if request.preempts {
             switch answer {

@@ -49,7 +49,8 @@ package enum CoordinatorProgram {
         do throws(LoopError) {
             return String(decoding: try Files.read(path, limit: 1 << 20), as: UTF8.self)
         } catch {
-            throw SettingsError("--config: \(path) cannot be read (\(error.description)).")
+            throw SettingsError(
+                "--config: \(path) cannot be read (\(error.description)). Name a file that this user can read.")
         }
     }
 }

@@ -25,6 +25,8 @@ package struct CoordinatorSettings: Sendable {
     /// For the TCP listeners; nil speaks plain HTTP.
     package var tls: TLSSettings?
     package var scope = Scope.pool
+    /// The host whose agent is started beside this coordinator: it is not ready before the pool has that.
+    package var ownHost: HostID?
     /// The longest lease that may be asked for, at most `Limits.longestTTL`.
     package var longestTTL = Limits.longestTTL
     /// Who may have whom asked to give a unit back.

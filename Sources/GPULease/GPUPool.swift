@@ -128,7 +128,7 @@ public final class GPUPool: Sendable {
             switch await wait.run() {
             case .failure(let error): return .failure(error)
             case .success(let grant):
-                let keeper = LeaseKeeper(grant, service: service, renewal: options.renewal)
+                let keeper = LeaseKeeper(grant, in: options.pool ?? "", service: service, renewal: options.renewal)
                 await keeper.begin()
                 return .success(Lease(keeper))
             }

@@ -28,6 +28,8 @@ actor LeaseKeeper {
     private static let patience = Duration.seconds(5)
 
     nonisolated let grant: Grant
+    /// The pool that was asked for; "" is the coordinator's first.
+    nonisolated let pool: String
     private nonisolated let service: Service
     private nonisolated let renewal: LeaseOptions.Renewal
     private nonisolated let shared: Mutex<State>
@@ -40,8 +42,9 @@ actor LeaseKeeper {
     private var lastNumber: UInt64 = 0
     private var trouble = ""
 
-    init(_ grant: Grant, service: Service, renewal: LeaseOptions.Renewal) {
+    init(_ grant: Grant, in pool: String, service: Service, renewal: LeaseOptions.Renewal) {
         self.grant = grant
+        self.pool = pool
         self.service = service
         self.renewal = renewal
         shared = Mutex(State(certainUntil: grant.certainUntil))

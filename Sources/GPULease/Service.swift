@@ -39,7 +39,8 @@ actor Service {
     /// Whom to ask.
     private(set) var coordinator = 0
     private var keepers: [String: LeaseKeeper] = [:]
-    private var following: Task<Void, Never>?
+    /// One stream of events a pool that a lease is held in; "" is the coordinator's first.
+    private var following: [String: Task<Void, Never>] = [:]
 
     init(endpoints: [HTTPEndpoint], token: Secret<String>?, trusting certificates: String?) throws(LoopError) {
         precondition(!endpoints.isEmpty, "a pool has a coordinator")
@@ -154,21 +155,23 @@ actor Service {
     /// Keeps it alive, and tells it of its lease's end, until `dropped`.
     func held(_ keeper: LeaseKeeper, _ lease: String) {
         keepers[lease] = keeper
-        guard following == nil else { return }
-        following = loop.spawn { await self.follow() }
+        let pool = keeper.pool
+        guard following[pool] == nil else { return }
+        following[pool] = loop.spawn { await self.follow(pool) }
     }
 
     func dropped(_ lease: String) {
-        keepers[lease] = nil
-        guard keepers.isEmpty else { return }
-        following?.cancel()
-        following = nil
+        guard let pool = keepers.removeValue(forKey: lease)?.pool, !keepers.values.contains(where: { $0.pool == pool })
+        else { return }
+        following.removeValue(forKey: pool)?.cancel()
     }
 
-    /// Follows the events while leases are held. Renewals are the authority; events only come sooner.
-    private func follow() async {
+    /// Follows the events of a pool while leases of it are held. Renewals are the authority; events only come sooner.
+    private func follow(_ pool: String) async {
         await loop.sleep(for: Self.followedAfter)
-        let path = "/v1/gpu/events?type=" + (Self.endings + Self.wishes).joined(separator: ",")
+        let path =
+            "/v1/gpu/events?type=" + (Self.endings + Self.wishes).joined(separator: ",")
+            + (pool.isEmpty ? "" : "&pool=" + percentEncoded(pool))
         var failures = 0
         while !Task.isCancelled {
             let asked = coordinator
@@ -177,7 +180,7 @@ actor Service {
                 _ = try await http.stream(
                     path, from: endpoints[asked], headers: headers(hasBody: false), timeout: .seconds(5),
                     silence: Self.streamSilence,
-                    onOpen: { [weak self] in self?.assumeIsolated { $0.renewAll() } },
+                    onOpen: { [weak self] in self?.assumeIsolated { $0.renewAll(of: pool) } },
                     onEvent: { [weak self] event in self?.assumeIsolated { $0.happened(event) } })
             } catch {
                 if error.kind != .cancelled { turnAway(from: asked) }
@@ -188,7 +191,9 @@ actor Service {
     }
 
     /// What ended before the stream was open is told by a renewal.
-    private func renewAll() { for keeper in keepers.values { keeper.assumeIsolated { $0.renewSoon() } } }
+    private func renewAll(of pool: String) {
+        for keeper in keepers.values where keeper.pool == pool { keeper.assumeIsolated { $0.renewSoon() } }
+    }
 
     private func happened(_ event: ServerSentEvent) {
         guard let event = GPUEvent(event), let lease = event.lease, let keeper = keepers[lease] else { return }

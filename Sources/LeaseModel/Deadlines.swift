@@ -1,12 +1,22 @@
 /// One moment a key, the earliest first. O(log n) to set; a removed or moved one is passed over when it comes up.
+///
+/// The kinds of keys that there are have code of their own: what serves any kind costs several times as much.
 package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
-    private struct Entry: Equatable, Sendable {
+    /// A key's moment, and which of all settings it is: a key that comes back to a moment it had before has a new entry,
+    /// and the old one stays void.
+    struct Setting: Equatable, Sendable {
         var at: BootInstant
+        var number: UInt64
+    }
+
+    struct Entry: Equatable, Sendable {
+        var setting: Setting
         var key: Key
     }
 
-    private var heap: [Entry] = []
-    private var due: [Key: BootInstant] = [:]
+    private(set) var heap: [Entry] = []
+    private var due: [Key: Setting] = [:]
+    private var settings: UInt64 = 0
     /// Whether the heap's top is known to be still set: it is asked for far more often than it changes.
     private var isTopSet = false
 
@@ -16,32 +26,45 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
 
     /// The earliest moment that is still set.
     package var first: BootInstant? {
+        @specialized(where Key == TicketID)
+        @specialized(where Key == UnitID)
+        @specialized(where Key == String)
         mutating get {
             while let top = heap.first {
-                isTopSet = isTopSet || due[top.key] == top.at
-                if isTopSet { return top.at }
+                if !isTopSet { isTopSet = due[top.key] == top.setting }
+                if isTopSet { return top.setting.at }
                 removeTop()
             }
             return nil
         }
     }
 
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
     package mutating func set(_ key: Key, _ moment: BootInstant?) {
         guard let moment else {
             remove(key)
             return
         }
-        guard due.updateValue(moment, forKey: key) != moment else { return }
-        isTopSet = false
-        heap.append(Entry(at: moment, key: key))
+        guard due[key]?.at != moment else { return }
+        settings += 1
+        let setting = Setting(at: moment, number: settings)
+        due[key] = setting
+        if heap.first?.key == key { isTopSet = false }
+        heap.append(Entry(setting: setting, key: key))
         var child = heap.count - 1
-        while child > 0, heap[child].at < heap[(child - 1) / 2].at {
+        while child > 0, Self.isBefore(heap[child], heap[(child - 1) / 2]) {
             heap.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
+        if child == 0 { isTopSet = true }
         compactIfSparse()
     }
 
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
     package mutating func remove(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
         if heap.first?.key == key { isTopSet = false }
@@ -49,6 +72,9 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     }
 
     /// Takes out one key whose moment has come, earliest first.
+    @specialized(where Key == TicketID)
+    @specialized(where Key == UnitID)
+    @specialized(where Key == String)
     package mutating func takeDue(at now: BootInstant) -> Key? {
         guard let moment = first, moment <= now, let key = heap.first?.key else { return nil }
         removeTop()
@@ -59,9 +85,15 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     /// Requests come and go long before their timeouts: without this the heap would keep all of the last minutes.
     private mutating func compactIfSparse() {
         guard heap.count > 2 * due.count + 64 else { return }
-        heap = heap.filter { due[$0.key] == $0.at }
-        heap.sort { $0.at < $1.at }
-        isTopSet = false
+        heap = heap.filter { due[$0.key] == $0.setting }
+        precondition(heap.count == due.count, "each key has one entry that counts")
+        heap.sort { Self.isBefore($0, $1) }
+        isTopSet = !heap.isEmpty
+    }
+
+    /// Of equal moments the one set first.
+    private static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
+        a.setting.at == b.setting.at ? a.setting.number < b.setting.number : a.setting.at < b.setting.at
     }
 
     private mutating func removeTop() {
@@ -71,7 +103,8 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].at < heap[least].at {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && Self.isBefore(heap[child], heap[least]) {
                 least = child
             }
             guard least != parent else { return }

@@ -23,6 +23,9 @@ package struct HostID: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.text = try Name.checked(text, as: "host", limit: Limits.nameLength)
     }
 
+    /// One that is known to be good.
+    fileprivate init(known text: String) { self.text = text }
+
     package static func < (left: HostID, right: HostID) -> Bool { left.text < right.text }
     package var description: String { text }
 }
@@ -34,26 +37,34 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// - Throws: `InvalidName` unless `text` is a host name, a slash and a name.
     package init(_ text: String) throws(InvalidName) {
-        try self.init(text[...])
+        guard let slash = Self.slash(in: text.utf8.span) else { throw Self.refusal(of: text) }
+        self.init(text, slashAt: slash)
     }
 
-    private static let want = "a host name, a slash and a name, as in node1/0"
+    /// A good name, and where its slash is.
+    fileprivate init(_ text: String, slashAt slash: Int) {
+        self.text = text
+        host = HostID(known: String(decoding: text.utf8.prefix(slash), as: UTF8.self))
+    }
 
-    init(_ text: Substring) throws(InvalidName) {
-        let bytes = text.utf8
-        guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")) else {
-            throw InvalidName(what: "unit", got: text.shown(100), want: Self.want)
+    /// Where the slash of a good name is; nil in any other.
+    fileprivate static func slash(in bytes: Span<UInt8>) -> Int? {
+        guard let slash = bytes.indices.first(where: { bytes[$0] == UInt8(ascii: "/") }),
+            Name.isName(bytes.extracting(..<slash), limit: Limits.nameLength),
+            Name.isName(bytes.extracting((slash + 1)...), limit: Limits.nameLength)
+        else { return nil }
+        return slash
+    }
+
+    /// Why a text is no unit's name.
+    fileprivate static func refusal(of text: String) -> InvalidName {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2 else {
+            return InvalidName(
+                what: "unit", got: text.shown(100), want: "a host name, a slash and a name, as in node1/0")
         }
-        let name = bytes[bytes.index(after: slash)...]
-        guard !name.contains(UInt8(ascii: "/")) else {
-            throw InvalidName(what: "unit", got: text.shown(100), want: Self.want)
-        }
-        self.host = try HostID(String(text[..<slash]))
-        guard Name.isName(name, limit: Limits.nameLength) else {
-            _ = try Name.checked(String(Substring(name)), as: "unit", limit: Limits.nameLength)
-            preconditionFailure("a name is checked alike in both ways")
-        }
-        self.text = String(text)
+        let isHostGood = Name.isName(parts[0].utf8.span, limit: Limits.nameLength)
+        return Name.refusal(of: String(isHostGood ? parts[1] : parts[0]), as: isHostGood ? "unit" : "host")
     }
 
     package static func < (left: UnitID, right: UnitID) -> Bool { left.text < right.text }
@@ -108,22 +119,25 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
     /// - Throws: `InvalidName` unless `text` is a unit, `#` and a positive integer.
     package init(_ text: String) throws(InvalidName) {
-        guard let hash = text.utf8.firstIndex(of: UInt8(ascii: "#")),
-            let value = Self.number(text.utf8[text.utf8.index(after: hash)...])
+        let bytes = text.utf8.span
+        guard let hash = bytes.indices.first(where: { bytes[$0] == UInt8(ascii: "#") }),
+            let value = Self.number(bytes.extracting((hash + 1)...))
         else { throw InvalidName(what: "lease", got: text.shown(100), want: "a unit, # and a number") }
-        self.unit = try UnitID(text[..<hash])
+        let unit = String(decoding: text.utf8.prefix(hash), as: UTF8.self)
+        guard let slash = UnitID.slash(in: bytes.extracting(..<hash)) else { throw UnitID.refusal(of: unit) }
+        self.unit = UnitID(unit, slashAt: slash)
         self.fencing = FencingToken(value)
         self.text = text
     }
 
     /// A positive number without sign or leading zeros; nil for anything else.
-    private static func number(_ digits: Substring.UTF8View) -> Int64? {
-        guard (1...19).contains(digits.count), digits.first != UInt8(ascii: "0") else { return nil }
+    private static func number(_ digits: Span<UInt8>) -> Int64? {
+        guard (1...19).contains(digits.count), digits[0] != UInt8(ascii: "0") else { return nil }
         var value: Int64 = 0
-        for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+        for index in digits.indices {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digits[index]) else { return nil }
             let (tens, overflows) = value.multipliedReportingOverflow(by: 10)
-            let (sum, overflowsToo) = tens.addingReportingOverflow(Int64(digit - UInt8(ascii: "0")))
+            let (sum, overflowsToo) = tens.addingReportingOverflow(Int64(digits[index] - UInt8(ascii: "0")))
             guard !overflows, !overflowsToo else { return nil }
             value = sum
         }
@@ -162,15 +176,17 @@ package struct InvalidName: Error, Equatable, Sendable, CustomStringConvertible 
 /// The characters that names are made of; they need no escaping in keys, selectors, URLs or logs.
 enum Name {
     static func checked(_ text: String, as what: String, limit: Int) throws(InvalidName) -> String {
-        guard isName(text.utf8, limit: limit) else {
-            throw InvalidName(
-                what: what, got: text.shown(40), want: "1 to \(limit) of A-Z a-z 0-9 . _ -")
-        }
+        guard isName(text.utf8.span, limit: limit) else { throw refusal(of: text, as: what, limit: limit) }
         return text
     }
 
-    static func isName(_ bytes: some Collection<UInt8>, limit: Int) -> Bool {
-        (1...limit).contains(bytes.count) && bytes.allSatisfy(isNameByte)
+    /// Why a text is no name.
+    static func refusal(of text: String, as what: String, limit: Int = Limits.nameLength) -> InvalidName {
+        InvalidName(what: what, got: text.shown(40), want: "1 to \(limit) of A-Z a-z 0-9 . _ -")
+    }
+
+    static func isName(_ bytes: Span<UInt8>, limit: Int) -> Bool {
+        (1...limit).contains(bytes.count) && bytes.indices.allSatisfy { isNameByte(bytes[$0]) }
     }
 
     static func isNameByte(_ byte: UInt8) -> Bool {

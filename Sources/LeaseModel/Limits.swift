@@ -31,6 +31,9 @@ package enum Limits {
     package static let longestGrace = Duration.seconds(600)
     /// Between SIGTERM and SIGKILL, at most, once a lease's grace has passed in being asked.
     package static let preemptedGrace = Duration.seconds(5)
+    /// Asks of one coordinator that are on their way to Redis at once, which each hold some kilobytes; others wait for their
+    /// turn. Redis is kept busy by far fewer.
+    package static let asksAtOnce = 256
     /// How much worse a lease's priority is than that of a request that may preempt it.
     package static let preemptDistance = 10
     /// How long a lease is left alone, so that units do not go back and forth.

@@ -55,9 +55,4 @@ package struct EventFields: Hashable, Sendable {
     }
 
     package subscript(name: String) -> String? { all.first { $0.name == name }?.value }
-
-    /// Takes a field out; nil where there is none.
-    package mutating func remove(_ name: String) -> String? {
-        all.firstIndex { $0.name == name }.map { all.remove(at: $0).value }
-    }
 }

@@ -20,20 +20,23 @@ package enum Inbox {
 
     /// An entry of the event stream, or nil where its type is of a later version.
     package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
-        event(
-            id: entry.id,
-            fields: EventFields(
-                entry.fields.map { field in
-                    EventFields.Field(name: field.name, value: String(decoding: field.value, as: UTF8.self))
-                }))
+        event(id: entry.id, fields: entry.fields.lazy.map { ($0.name, $0.value) })
     }
 
-    static func event(id: String, fields all: EventFields) -> PoolEvent? {
-        var fields = all
-        guard let type = fields.remove("type"), let kind = PoolEvent.Kind(rawValue: type),
-            let at = fields.remove("at").flatMap({ Int64($0) })
-        else { return nil }
-        return PoolEvent(id: id, kind: kind, at: at, fields: fields)
+    static func event(id: String, fields: some Collection<(String, String)>) -> PoolEvent? {
+        var kind: PoolEvent.Kind?
+        var at: Int64?
+        var others: [EventFields.Field] = []
+        others.reserveCapacity(fields.count)
+        for (name, value) in fields {
+            switch name {
+            case "type": kind = PoolEvent.Kind(rawValue: value)
+            case "at": at = Int64(value)
+            default: others.append(EventFields.Field(name: name, value: value))
+            }
+        }
+        guard let kind, let at else { return nil }
+        return PoolEvent(id: id, kind: kind, at: at, fields: EventFields(others))
     }
 
     /// Names of units with spaces between; nil where one is none.

@@ -1,6 +1,6 @@
 import RedisClient
 
-/// The scripts as Redis gets them: each with the shared pieces that its `uses:` line names put in front, once.
+/// The scripts as Redis gets them: each with what it needs of the shared pieces that its `uses:` line names put in front.
 package enum ScriptLibrary {
     package static let answerAgain = script("AnswerAgain", PackageResources.AnswerAgain_lua)
     package static let ask = script("Ask", PackageResources.Ask_lua)
@@ -24,56 +24,47 @@ package enum ScriptLibrary {
     package static let snapshot = script("Snapshot", PackageResources.Snapshot_lua)
     package static let spare = script("Spare", PackageResources.Spare_lua)
     package static let tickets = script("Tickets", PackageResources.Tickets_lua)
+    package static let verify = script("Verify", PackageResources.Verify_lua)
 
     /// Those that agents call.
     static let agents = [confirm, depart, end, heartbeat, insist, reject, renewed]
     /// Those that coordinators call.
     static let coordinators = [
         answerAgain, ask, beat, cancel, cordon, drain, history, leave, preempt, release, renew, revoke, snapshot, spare,
-        tickets,
+        tickets, verify,
     ]
     /// Every script.
     package static let all = agents + coordinators
 
-    private static func shared(_ name: Substring) -> [UInt8]? {
-        switch name {
-        case "Clock": PackageResources.Clock_lua
-        case "Compare": PackageResources.Compare_lua
-        case "Drains": PackageResources.Drains_lua
-        case "Drop": PackageResources.Drop_lua
-        case "Events": PackageResources.Events_lua
-        case "Keys": PackageResources.Keys_lua
-        case "Mail": PackageResources.Mail_lua
-        case "Match": PackageResources.Match_lua
-        case "Preemption": PackageResources.Preemption_lua
-        case "Session": PackageResources.Session_lua
-        case "Settle": PackageResources.Settle_lua
-        default: nil
-        }
-    }
+    /// What several scripts share, each read once.
+    private static let shared: [String: ScriptText.Piece] = [
+        "Clock": .init(PackageResources.Clock_lua),
+        "Compare": .init(PackageResources.Compare_lua),
+        "Drains": .init(PackageResources.Drains_lua),
+        "Drop": .init(PackageResources.Drop_lua),
+        "Events": .init(PackageResources.Events_lua),
+        "Keys": .init(PackageResources.Keys_lua),
+        "Mail": .init(PackageResources.Mail_lua),
+        "Match": .init(PackageResources.Match_lua),
+        "Preemption": .init(PackageResources.Preemption_lua),
+        "Session": .init(PackageResources.Session_lua),
+        "Settle": .init(PackageResources.Settle_lua),
+    ]
 
     private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {
-        var placed: [Substring] = []
-        var source: [UInt8] = []
-        func place(_ piece: [UInt8], path: [Substring]) {
-            for use in uses(of: piece) where !placed.contains(use) {
+        var placed: [String] = []
+        var text = ScriptText()
+        func place(_ uses: [String], path: [String]) {
+            for use in uses where !placed.contains(use) {
                 // The scripts are part of this binary: a wrong name or a circle is our own mistake.
                 precondition(!path.contains(use), "the scripts' uses lines form a circle at \(use)")
-                guard let text = shared(use) else { preconditionFailure("no shared script \(use)") }
-                place(text, path: path + [use])
+                guard let piece = shared[use] else { preconditionFailure("no shared script \(use)") }
+                place(piece.uses, path: path + [use])
+                text.add(piece)
                 placed.append(use)
             }
-            source += piece
         }
-        place(body, path: [])
-        return RedisScript(name: name, source: source)
-    }
-
-    private static func uses(of piece: [UInt8]) -> [Substring] {
-        let text = String(decoding: piece, as: UTF8.self)
-        for line in text.split(separator: "\n") where line.hasPrefix("-- uses: ") {
-            return line.dropFirst("-- uses: ".count).split(separator: " ")
-        }
-        return []
+        place(ScriptText.uses(of: body), path: [])
+        return RedisScript(name: name, source: text.before(body))
     }
 }

@@ -238,7 +238,7 @@ final class RedisConnector: @unchecked Sendable {
         case "LOADING", "BUSY", "MASTERDOWN": .lost(message)
         case "WRONGPASS", "NOAUTH":
             .refused("Redis refuses the log-in (\(message)): put user and password into its address")
-        case "NOPERM": .refused("Redis lets this user not look at it (\(message)): allow it PING and SELECT")
+        case "NOPERM": .refused("this user may not look at Redis (\(message)): allow it PING and SELECT")
         default: .refused("Redis refuses the connection: \(message)")
         }
     }

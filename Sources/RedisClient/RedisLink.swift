@@ -6,10 +6,12 @@ import EventLoop
 /// `@unchecked Sendable` holds because it is used on the loop's thread alone, where hiredis calls it too.
 final class RedisLink: @unchecked Sendable {
     typealias Reply = (Result<RedisReply, RedisError>) -> Void
+    /// Takes an answer while it is read; it must not keep it.
+    typealias Reader = (Result<RedisReplyView, RedisError>) -> Void
 
     private struct Pending {
         let deadline: Duration
-        let reply: Reply
+        let reply: Reader
     }
 
     private enum Stage {
@@ -34,7 +36,7 @@ final class RedisLink: @unchecked Sendable {
     /// Called at most once, with the reason, when the connection cannot be made or ends; not after `close`.
     var onDown: ((String) -> Void)?
     /// Called with each message of a subscribed connection.
-    var onPush: ((RedisReply) -> Void)?
+    var onPush: ((RedisReplyView) -> Void)?
 
     /// A reply that lies unread because this very process was late is worth one short look before giving up.
     private static let grace = Duration.milliseconds(100)
@@ -153,12 +155,17 @@ final class RedisLink: @unchecked Sendable {
     /// Sends a command; `reply` is called exactly once, never inside this call.
     /// False, and no call, when the connection cannot take it.
     func send(_ arguments: [RedisArgument], deadline: Duration, reply: @escaping Reply) -> Bool {
+        ask(arguments, deadline: deadline) { outcome in reply(outcome.map(\.reply)) }
+    }
+
+    /// The same for an answer that is large, or comes often: no copy of it is made.
+    func ask(_ arguments: [RedisArgument], deadline: Duration, read: @escaping Reader) -> Bool {
         guard stage == .up, let context else { return false }
         arguments.encoded(into: &buffer)
         let status = submit(context, linkReplied)
         guard status == REDIS_OK else { return false }
         let due = loop.now + deadline
-        pending.append(Pending(deadline: due, reply: reply))
+        pending.append(Pending(deadline: due, reply: read))
         if timerDue.map({ due < $0 }) ?? true { setTimer(due) }
         return true
     }
@@ -195,9 +202,11 @@ final class RedisLink: @unchecked Sendable {
             return waiting.reply(.failure(lost(waiting)))
         }
         hasHadGrace = false
-        switch RedisReply(reply) {
-        case .error(let message): waiting.reply(.failure(RedisError(.server, message)))
-        case let value: waiting.reply(.success(value))
+        let view = RedisReplyView(reply)
+        if let message = view.error {
+            waiting.reply(.failure(RedisError(.server, message)))
+        } else {
+            waiting.reply(.success(view))
         }
     }
 
@@ -205,7 +214,7 @@ final class RedisLink: @unchecked Sendable {
         guard let reply else { return }
         depth += 1
         defer { depth -= 1 }
-        onPush?(RedisReply(reply))
+        onPush?(RedisReplyView(reply))
     }
 
     private func lost(_ waiting: Pending) -> RedisError {
@@ -235,27 +244,6 @@ final class RedisLink: @unchecked Sendable {
         } else {
             end(because: "no answer in time")
         }
-    }
-}
-
-extension RedisReply {
-    /// A copy of a reply that hiredis is about to free.
-    fileprivate init(_ pointer: UnsafeMutablePointer<redisReply>) {
-        let reply = pointer.pointee
-        switch reply.type {
-        case REDIS_REPLY_STRING: self = .bytes(Self.bytes(reply))
-        case REDIS_REPLY_STATUS: self = .status(String(decoding: Self.bytes(reply), as: UTF8.self))
-        case REDIS_REPLY_ERROR: self = .error(String(decoding: Self.bytes(reply), as: UTF8.self))
-        case REDIS_REPLY_INTEGER: self = .integer(reply.integer)
-        case REDIS_REPLY_ARRAY:
-            self = .array((0..<Int(reply.elements)).map { reply.element[$0].map { RedisReply($0) } ?? .null })
-        default: self = .null
-        }
-    }
-
-    private static func bytes(_ reply: redisReply) -> [UInt8] {
-        guard let start = reply.str else { return [] }
-        return Array(UnsafeRawBufferPointer(start: start, count: Int(reply.len)))
     }
 }
 

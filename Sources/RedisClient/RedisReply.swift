@@ -54,9 +54,11 @@ extension [RedisArgument] {
         buffer.endLine()
         for argument in self {
             switch argument {
-            case .text(let text): buffer.append(word: text.utf8)
-            case .bytes(let bytes): buffer.append(word: bytes)
-            case .integer(let number): buffer.append(word: String(number).utf8)
+            case .text(var text): text.withUTF8 { buffer.append(word: $0) }
+            case .bytes(let bytes): bytes.withUnsafeBufferPointer { buffer.append(word: $0) }
+            case .integer(let number):
+                var text = String(number)
+                text.withUTF8 { buffer.append(word: $0) }
             }
         }
     }
@@ -74,7 +76,7 @@ extension [UInt8] {
         append(10)
     }
 
-    fileprivate mutating func append(word: some Collection<UInt8>) {
+    fileprivate mutating func append(word: UnsafeBufferPointer<UInt8>) {
         append(UInt8(ascii: "$"))
         append(decimal: word.count)
         endLine()

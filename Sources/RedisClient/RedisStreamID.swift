@@ -16,25 +16,27 @@ package struct RedisStreamID: Comparable, Hashable, Sendable {
 
     /// Nil unless `text` is one number, or two with a dash between them.
     package init?(parsing text: String) {
-        var rest = text.utf8[...]
-        guard let milliseconds = Self.number(from: &rest) else { return nil }
-        guard let dash = rest.popFirst() else {
+        let bytes = text.utf8.span
+        let dash = bytes.indices.first { bytes[$0] == UInt8(ascii: "-") }
+        guard let milliseconds = Self.number(bytes.extracting(..<(dash ?? bytes.count))) else { return nil }
+        guard let dash else {
             self.init(milliseconds: milliseconds, sequence: 0)
             return
         }
-        guard dash == UInt8(ascii: "-"), let sequence = Self.number(from: &rest), rest.isEmpty else { return nil }
+        guard let sequence = Self.number(bytes.extracting((dash + 1)...)) else { return nil }
         self.init(milliseconds: milliseconds, sequence: sequence)
     }
 
-    /// Takes the digits at the beginning off; nil where there are none or they are beyond what fits.
-    private static func number(from rest: inout Substring.UTF8View) -> UInt64? {
-        var number: UInt64?
-        while let byte = rest.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
-            let (tenfold, isTooLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
-            let (next, isBeyond) = tenfold.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+    /// Nil where there are no digits, something else, or more than fits.
+    private static func number(_ digits: Span<UInt8>) -> UInt64? {
+        guard !digits.isEmpty else { return nil }
+        var number: UInt64 = 0
+        for index in digits.indices {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digits[index]) else { return nil }
+            let (tenfold, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (next, isBeyond) = tenfold.addingReportingOverflow(UInt64(digits[index] - UInt8(ascii: "0")))
             if isTooLarge || isBeyond { return nil }
             number = next
-            rest.removeFirst()
         }
         return number
     }

@@ -5,17 +5,16 @@ import Telemetry
 package struct RedisStreamEntry: Equatable, Sendable {
     package struct Field: Equatable, Sendable {
         package let name: String
-        package let value: [UInt8]
+        /// With a mark in place of what is no UTF-8.
+        package let value: String
     }
 
     /// The server's name for the entry, as in `1712345678901-0`; later entries have greater ones.
     package let id: String
     package let fields: [Field]
 
-    /// The text of the first field of this name; nil when there is none or it is no UTF-8.
-    package subscript(name: String) -> String? {
-        fields.first { $0.name == name }.flatMap { String(validating: $0.value, as: UTF8.self) }
-    }
+    /// The text of the first field of this name; nil when there is none.
+    package subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
 }
 
 /// Follows a stream over a connection of its own, each entry once and in order, also across reconnects.
@@ -41,7 +40,7 @@ package final class RedisStreamReader: @unchecked Sendable {
     /// A busy stream is read this often in this time, and gathered between: it then costs some hundred reads a second
     /// rather than one an entry. A quiet one tells at once.
     private static let gathering = Duration.milliseconds(5)
-    private static let readsAtOnce = 4
+    private static let readsAtOnce = 2
     private var reads = 0
     private var readsBegan = Duration.zero
     private lazy var gatherTimer = loop.timer { [weak self] in
@@ -119,8 +118,8 @@ package final class RedisStreamReader: @unchecked Sendable {
                 reader.findEnd(link)
                 return true
             }
-            guard let streams = reply.array, let pair = streams.first?.array, pair.count == 2,
-                let entries = Self.entries(pair[1]), let last = entries.last.flatMap({ RedisStreamID(parsing: $0.id) })
+            guard let pair = reply[0], pair.count == 2, let listed = pair[1], let entries = Self.entries(listed),
+                let last = entries.last.flatMap({ RedisStreamID(parsing: $0.id) })
             else { return false }
             reader.position = .after(last)
             reader.onEntries?(entries)
@@ -144,9 +143,9 @@ package final class RedisStreamReader: @unchecked Sendable {
     /// Gives the connection up when the answer is not what `take` understands.
     private func ask(
         _ link: RedisLink, _ command: [RedisArgument], _ deadline: Duration,
-        _ take: @escaping (RedisStreamReader, RedisReply) -> Bool
+        _ take: @escaping (RedisStreamReader, RedisReplyView) -> Bool
     ) {
-        let isSent = link.send(command, deadline: deadline) { [weak self, weak link] outcome in
+        let isSent = link.ask(command, deadline: deadline) { [weak self, weak link] outcome in
             guard let self, let link, link === self.connector.ready else { return }
             switch outcome {
             case .success(let reply):
@@ -157,19 +156,20 @@ package final class RedisStreamReader: @unchecked Sendable {
         if !isSent { connector.abandon(link, because: "the connection takes no commands") }
     }
 
-    private static func entries(_ reply: RedisReply) -> [RedisStreamEntry]? {
-        guard let elements = reply.array else { return nil }
+    private static func entries(_ reply: RedisReplyView) -> [RedisStreamEntry]? {
+        guard let count = reply.count else { return nil }
         var entries: [RedisStreamEntry] = []
-        entries.reserveCapacity(elements.count)
-        for element in elements {
-            guard let pair = element.array, pair.count == 2, let id = pair[0].text else { return nil }
-            let words = pair[1].array ?? []  // null for an entry that was deleted meanwhile
+        entries.reserveCapacity(count)
+        for index in 0..<count {
+            guard let pair = reply[index], pair.count == 2, let id = pair[0]?.text, let listed = pair[1] else {
+                return nil
+            }
+            let words = listed.count ?? 0  // null for an entry that was deleted meanwhile
             var fields: [RedisStreamEntry.Field] = []
-            for index in stride(from: 0, to: words.count - 1, by: 2) {
-                guard case .bytes(let name) = words[index], case .bytes(let value) = words[index + 1] else {
-                    return nil
-                }
-                fields.append(RedisStreamEntry.Field(name: String(decoding: name, as: UTF8.self), value: value))
+            fields.reserveCapacity(words / 2)
+            for word in stride(from: 0, to: words - 1, by: 2) {
+                guard let name = listed[word]?.text, let value = listed[word + 1]?.text else { return nil }
+                fields.append(RedisStreamEntry.Field(name: name, value: value))
             }
             entries.append(RedisStreamEntry(id: id, fields: fields))
         }

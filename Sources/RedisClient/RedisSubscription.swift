@@ -73,15 +73,15 @@ package final class RedisSubscription: @unchecked Sendable {
         beat.arm(after: Self.beatInterval)
     }
 
-    private func heard(_ push: RedisReply, _ finish: () -> Void) {
+    private func heard(_ push: RedisReplyView, _ finish: () -> Void) {
         heardAt = loop.now
-        guard let parts = push.array, parts.count == 3, let channel = parts[1].text else {
-            if case .error(let message) = push, let link { connector.abandon(link, because: message) }
+        guard push.count == 3, let channel = push[1]?.text else {
+            if let message = push.error, let link { connector.abandon(link, because: message) }
             return
         }
-        switch parts[0].text {
+        switch push[0]?.text {
         case "message":
-            if case .bytes(let body) = parts[2] { onMessage?(channel, body) }
+            if let body = push[2]?.bytes { onMessage?(channel, Array(body)) }
         case "subscribe":
             guard unconfirmed.remove(channel) != nil, unconfirmed.isEmpty else { return }
             finish()

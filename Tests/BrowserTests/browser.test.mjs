@@ -222,6 +222,141 @@ test("the example pages load a model, take a turn and show a loss", async () => 
   log.stop();
 });
 
+/** One of the three pages, used as a person does: by its button. Its task goes on word by word, as the test lets it. */
+class Page {
+  static async open(name) {
+    const tab = await browser.tab(`${service.url}/examples/${name}.html`);
+    tabs.push(tab);
+    const page = new Page(tab, name);
+    await page.slow();
+    return page;
+  }
+
+  constructor(tab, name) {
+    Object.assign(this, { tab, name });
+  }
+
+  /** Words wait for `speak`; all other times pass as they do. */
+  slow() {
+    return this.tab.evaluate(`{
+      const real = window.setTimeout;
+      window.words = [];
+      window.setTimeout = (work, time, ...more) => {
+        if (time !== 250) return real(work, time, ...more);
+        return window.isFast ? queueMicrotask(work) : words.push(work);
+      };
+    }`);
+  }
+
+  press() {
+    return this.tab.evaluate('document.getElementById("go").click()');
+  }
+
+  /** Lets the task run to its end. */
+  speak() {
+    return this.tab.evaluate("{ window.isFast = true; words.splice(0).forEach((work) => work()); }");
+  }
+
+  shows(state, text) {
+    return until(async () => {
+      const now = await this.tab.evaluate('(({ dataset, textContent }) => ({ state: dataset.state, text: textContent }))(document.getElementById("state"))');
+      if (now.state !== state || !text.test(now.text)) throw new Error(`${now.state}: ${now.text}`);
+      return now.text;
+    }, { within: 60_000, what: `${this.name} is ${state}: ${text}` });
+  }
+
+  said() {
+    return this.tab.evaluate('document.getElementById("output").textContent');
+  }
+}
+
+test("the three pages in five tabs: one is killed while it holds, one reloads while it waits, one loses its lease", async () => {
+  const log = await record();
+  const dashboard = await browser.tab(`${service.url}/`);
+  tabs.push(dashboard);
+  const dashboardShows = async (expression) => {
+    await dashboard.command("Page.bringToFront");
+    return until(() => dashboard.evaluate(expression), { what: `the dashboard: ${expression}` });
+  };
+  const killed = await Page.open("dreamer");
+  await killed.press();
+  await killed.shows("held", /^Dreaming on /);
+  const pages = [];
+  for (const name of ["dreamer", "console", "console", "mic"]) {
+    const page = await Page.open(name);
+    await page.press();
+    await page.shows("waiting", /^Waiting for the GPU: \d of /);
+    if (name === "dreamer") pages.push(page);
+    else pages.splice(name === "mic" ? 0 : pages.length - 1, 0, page);
+  }
+  const [mic, first, second, dreamer] = pages;
+  const order = ["Root-Mic", "Root-Console", "Root-Console", "Root-Dreamer"];
+  assert.deepEqual((await service.status()).waiters.map((waiter) => waiter.holder), order);
+  await second.shows("waiting", /: 3 of 4behind Root-Mic, Root-Console, for/);
+  await dashboardShows(`document.getElementById("tile-waiting").textContent === "4"
+    && [...document.querySelectorAll("#queue .who")].map((one) => one.title).join() === "${order}"`);
+
+  await second.tab.reload();
+  await second.slow();
+  await second.shows("waiting", /: 3 of 4.*place kept after the reload/);
+  assert.deepEqual((await service.status()).waiters.map((waiter) => waiter.holder), order);
+
+  killed.tab.command("Page.crash").catch(() => {});
+  await mic.shows("held", /^Transcribing on /);
+  await until(() => log.has("granted", "Root-Mic"));
+  assert.ok(log.has("expired", "Root-Dreamer"), "its time was over: nobody could say that it is gone");
+
+  await dashboardShows('document.getElementById("tile-waiting").textContent === "3"');
+  await service.call("POST", "/v1/gpu/reset", { holder: "Root-Mic", why: "a drill" });
+  await mic.shows("lost", /taken away \(revoked\)a drill/);
+  // Its task was aborted: what it would have said next is never said.
+  await mic.speak();
+  assert.equal(await mic.said(), "");
+  await dashboardShows('document.getElementById("events").textContent.includes("a drill")');
+
+  for (const page of [first, second, dreamer]) {
+    await page.shows("held", / on /);
+    await page.speak();
+    await page.shows("idle", /^Done/);
+    assert.match(await page.said(), page === dreamer ? /waits for ever\. $/ : /knows that it will come\. $/);
+  }
+  await until(() => log.events.filter(({ type, unit }) => type === "released" && unit === place.unit).length === 3);
+  const grants = log.events.filter((event) => event.type === "granted" && event.unit === place.unit);
+  assert.deepEqual(grants.map((event) => event.holder), ["Root-Dreamer", ...order]);
+  assert.deepEqual(grants.map((event) => event.priority), [20, 0, 10, 10, 20]);
+  await dashboardShows(`document.getElementById("tile-waiting").textContent === "0" && document.getElementById("tile-held").textContent === "0"`);
+  log.stop();
+});
+
+test("the dashboard shows the pool that is chosen, and acts in it alone", async () => {
+  const own = await Service.start("--simulate", "1", "--host-id", "day");
+  try {
+    const both = await own.pools("default", "night");
+    const day = await both.call("POST", "/v1/gpu/lock", { id: "by-day" });
+    await both.call("POST", "/v1/gpu/lock", { id: "by-night", pool: "night" });
+    const tab = await browser.tab(`${both.url}/`);
+    tabs.push(tab);
+    const shows = (text) => until(() => tab.evaluate(`document.getElementById("hosts").textContent.includes(${JSON.stringify(text)})`), { what: text });
+    await shows("by-day");
+    assert.equal(await tab.evaluate('document.getElementById("pool-choice").value'), "default");
+    await tab.evaluate('{ const choice = document.getElementById("pool-choice"); choice.value = "night"; choice.dispatchEvent(new Event("change")); }');
+    await until(() => tab.evaluate('location.search === "?pool=night" && document.readyState === "complete"'));
+    await shows("by-night");
+    await until(() => tab.evaluate('document.getElementById("pool-choice").value === "night" && document.getElementById("link").dataset.state === "live"'));
+    assert.ok(!(await tab.evaluate('document.getElementById("hosts").textContent.includes("by-day")')));
+    await tab.evaluate('document.querySelector("#hosts .cell.held").click()');
+    await tab.evaluate('document.getElementById("detail-end").click()');
+    await tab.evaluate('{ const reason = document.getElementById("reason"); reason.value = "a test"; reason.dispatchEvent(new Event("input", { bubbles: true })); }');
+    await tab.evaluate('document.getElementById("admin-go").click()');
+    await until(async () => (await both.call("GET", "/v1/gpu/status?pool=night")).leases.length === 0);
+    assert.equal((await both.call("POST", "/v1/gpu/renew", { token: day.token })).status, "renewed");
+    await tab.close();
+    tabs.pop();
+  } finally {
+    await own.stop();
+  }
+});
+
 test("the dashboard shows the pool, takes names for texts, and ends a lease with a reason", async () => {
   const evil = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">';
   const token = (await service.call("POST", "/v1/gpu/lock", { id: evil, ...place, timeout: 10 })).token;

@@ -222,3 +222,29 @@ test("models are loaded one at a time", async () => {
   assert.equal(most, 1);
   assert.equal(GPUController.getModelLoadStatus().hasPendingLoad, false);
 });
+
+test("a task in any pool of a coordinator is told at once when its lease is taken", async () => {
+  const own = await Service.start("--simulate", "1");
+  let proxy;
+  try {
+    const both = await own.pools("default", "night");
+    // What is renewed every 20 s at most would otherwise tell it: that stays without an answer here.
+    proxy = await startProxy(both.url, (request) => request.url === "/v1/gpu/renew");
+    GPUController.configure({ url: proxy.url });
+    const day = await GPUController.acquireLock("day", { timeout: 20_000 });
+    const night = await GPUController.acquireLock("night", { timeout: 20_000, pool: "night" });
+    assert.equal(night.unit, "night/0");
+    const streams = async (pool) => /^leasehold_event_stream_subscribers (\d+)$/m.exec(await (await fetch(`${both.url}/metrics?pool=${pool}`)).text())?.[1];
+    for (const pool of ["default", "night"]) await until(async () => (await streams(pool)) === "1", { what: `a stream of ${pool}` });
+    await both.call("POST", "/v1/gpu/reset", { pool: "night", why: "a drill" });
+    await until(() => night.signal.aborted);
+    assert.equal(night.signal.reason.reason, "revoked");
+    assert.equal(day.signal.aborted, false);
+    // The stream of a pool in which nothing is held any more is given up.
+    await until(async () => (await streams("night")) === "0", { what: "no stream of night" });
+    await day.release();
+  } finally {
+    await proxy?.stop();
+    await own.stop();
+  }
+});

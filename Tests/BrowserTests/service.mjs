@@ -14,10 +14,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export class Service {
   static program = process.env.LEASEHOLD_BIN || path.join(root, ".build/debug/leasehold");
 
-  static async start() {
-    if (process.env.LEASEHOLD_URL) return new Service(process.env.LEASEHOLD_URL);
+  /** @param more options of `leasehold up` */
+  static async start(...more) {
+    if (process.env.LEASEHOLD_URL && more.length === 0) return new Service(process.env.LEASEHOLD_URL);
     const folder = await mkdtemp(path.join(os.tmpdir(), "leasehold-web-"));
-    const given = ["up", "--listen", "127.0.0.1:0", "--state", folder, "--min-run", "0"];
+    const given = ["up", "--listen", "127.0.0.1:0", "--state", folder, "--min-run", "0", ...more];
     const child = spawn(Service.program, given, { stdio: ["ignore", "pipe", "pipe"], detached: true });
     let said = "";
     const listen = (data) => (said += data);
@@ -37,6 +38,29 @@ export class Service {
 
   constructor(url, child, folder) {
     Object.assign(this, { url, child, folder });
+    this.others = [];
+  }
+
+  /** One more coordinator on the same Redis, which serves the pools `names`; each but the first gets a host of its name. */
+  async pools(...names) {
+    const redis = `unix://${this.folder}/redis/redis.sock`;
+    const begin = (program, ...given) => {
+      const child = spawn(path.join(path.dirname(Service.program), program), ["--redis", redis, ...given], { stdio: ["ignore", "ignore", "pipe"] });
+      child.said = "";
+      child.stderr.on("data", (data) => (child.said += data));
+      this.others.push(child);
+      return child;
+    };
+    for (const name of names.slice(1)) {
+      begin("leasehold-agent", "--pool", name, "--host-id", name, "--state-dir", `${this.folder}/${name}`, "--simulate", "1", "--first-join");
+    }
+    const front = begin("leasehold-coordinator", "--listen", "127.0.0.1:0", ...names.flatMap((name) => ["--pool", name]));
+    const url = await until(() => /http:\/\/[\w.:[\]-]+:[1-9]\d*/.exec(front.said)?.[0], { within: 60_000, what: "an address to listen at" });
+    const both = new Service(url);
+    for (const name of names.slice(1)) {
+      await until(async () => (await both.call("GET", `/v1/gpu/status?pool=${name}`)).units?.some(({ state }) => state === "free"), { what: `a free unit of ${name}` });
+    }
+    return both;
   }
 
   async call(method, where, body) {
@@ -70,6 +94,11 @@ export class Service {
   }
 
   async stop() {
+    for (const other of this.others) {
+      const gone = new Promise((resolve) => (other.exitCode === null ? other.once("exit", resolve) : resolve()));
+      other.kill("SIGTERM");
+      await gone;
+    }
     if (!this.child) return;
     if (this.child.exitCode === null) {
       const gone = new Promise((resolve) => this.child.once("exit", resolve));

@@ -54,7 +54,7 @@ import Testing
             let ended = await scene.run(["lock", "train", "--timeout", "0", "--json"])
             #expect(ended.code == 1)
             #expect(document(ended.output)?.text("status") == "timeout")
-            #expect(ended.error.contains("GPU Queue Timeout"))
+            #expect(ended.error.contains("Nothing that fits is free now. Wait longer with --timeout"))
         }
         try await withScene { scene in
             let ended = await scene.run(["lock", "train"], ["LEASEHOLD_URL": "unix:///tmp/no-such-leasehold.sock"])

@@ -137,9 +137,14 @@ import Testing
                 "blocked_by": .array([.object(["unit": .string("n/0"), "holder": .string("x")])]),
             ])
         }
-        #expect(text(1, [], nil) == "Waiting for gpu/any: 1st, x holds n/0.")
-        #expect(text(2, ["Root-Console"], 40_000) == "Waiting for gpu/any: 2nd, behind Root-Console; about 40s.")
-        #expect(text(3, ["a", "Root-Console"], nil) == "Waiting for gpu/any: 3rd, behind Root-Console and 1 more.")
+        #expect(text(1, [], nil) == "Waiting for a GPU: 1st, x holds n/0.")
+        #expect(text(2, ["Root-Console"], 40_000) == "Waiting for a GPU: 2nd, behind Root-Console; about 40s.")
+        #expect(text(3, ["a", "Root-Console"], nil) == "Waiting for a GPU: 3rd, behind Root-Console and 1 more.")
+        #expect(Words.wish("gpu/host=node1?vram=24000&label.zone=a") == "a GPU of node1 (vram=24000, label.zone=a)")
+        #expect(Words.wish("model-load/host=node1") == "model loading on node1")
+        #expect(
+            Words.wish("gpu/unit=node1/0") == "node1/0" && Words.wish(nil) == "a unit" && Words.wish("x") == "x"
+                && Words.wish("").isEmpty)
         #expect(WaitProgress.text(["state": .string("offered")]) == "A unit was found; its host is being asked.")
     }
 
@@ -172,7 +177,7 @@ import Testing
             #expect(scene.asked == ["/v1/gpu/requests/a b/c"], "the id is one part of the path")
             #expect(
                 ended.output.split(separator: "\n").map(String.init) == [
-                    "train waits for gpu/any with priority 15: 3rd of 7.", "3rd for gpu/any.",
+                    "train waits for a GPU with priority 15: 3rd of 7.", "3rd for gpu/any.",
                     "Ahead: Root-Console and x.", "node1/0 is held by y, for at most 41s unless it renews.",
                     "Waiting for 5s, gives up in 1m 54s.",
                     "Expected wait: unknown, nothing was observed to base it on.",

@@ -164,6 +164,50 @@ extension EndToEnd {
             }
         }
 
+        @Test func `it is ready when its own GPUs are there, and what came earlier finds its agent all the same`()
+            async throws
+        {
+            try await withLoop { loop in
+                let directory = "/tmp/lh-\(SecureRandom.randomHex(bytes: 6))"
+                try Files.makeDirectory(directory)
+                let client = HTTPClient(loop: loop)
+                defer {
+                    client.close()
+                    try? Files.removeTree(directory)
+                }
+                let up = try await Program.start(
+                    "leasehold",
+                    [
+                        "up", "--state", "\(directory)/state", "--listen", "127.0.0.1:0", "--simulate", "2",
+                        "--host-id", "h1", "--log-level", "info",
+                    ], log: "\(directory)/up.log", on: loop)
+                do {
+                    let bridge = try await Bridge(up, client: client)
+                    // Before anybody knows of a host.
+                    let run = try await Program.start(
+                        "leasehold",
+                        [
+                            "run", "--url", "http://127.0.0.1:\(bridge.port)", "--ttl", "600", "--", "/bin/sh", "-c",
+                            "echo $$ > began; exec sleep 600",
+                        ], log: "\(directory)/run.log", directory: directory, on: loop)
+                    try await bridge.waitUntilReady()
+                    #expect(try await bridge.status().units["h1/0"] != nil, "ready, and its GPUs are not there")
+                    let process = try await eventually("the program runs", within: .seconds(30)) {
+                        let bytes = (try? Files.read("\(directory)/began")) ?? []
+                        return bytes.last == 0x0A ? Int32(String(decoding: bytes.dropLast(), as: UTF8.self)) : nil
+                    }
+                    try await eventually("the agent watches the program") { up.said.contains("process_watched") }
+                    #expect(!run.said.contains("agent"), "\(run.said)")
+                    await run.kill()
+                    try await eventually("the program has ended with it") { !self.isAlive(process) }
+                } catch {
+                    await up.kill()
+                    throw Failed(error: error, said: up.said)
+                }
+                #expect(await up.terminate() == .exited(0))
+            }
+        }
+
         private func kill(_ process: Int32) -> Int { ProcessGroup.signal(process, .kill) ? 0 : 1 }
     }
 }

@@ -42,10 +42,18 @@ final class House: Sendable {
         try GPUPool(urls: names.isEmpty ? [url()] : names.map { url($0) }, token: "")
     }
 
-    /// - Parameter tokens: Role to token; none means that everybody may do everything.
+    /// - Parameters:
+    ///   - tokens: Role to token; none means that everybody may do everything.
+    ///   - first: A pool without hosts to serve before that of the agent.
     @discardableResult
-    func openCoordinator(_ name: String, tokens: [String: String] = [:]) async throws -> Coordinator {
+    func openCoordinator(
+        _ name: String, tokens: [String: String] = [:], before first: String? = nil
+    ) async throws -> Coordinator {
         var settings = CoordinatorSettings(redis: redis.endpoint, version: "test")
+        if let first {
+            settings.pool = try PoolID(first)
+            settings.otherPools = [.standard]
+        }
         settings.listen = [.unix(path: "\(redis.directory)/\(name).sock"), .tcp(host: "127.0.0.1", port: 0)]
         if !tokens.isEmpty {
             let lines = tokens.map { "\($0.key) roles=\($0.key) sha256=\(Digest.sha256Hex($0.value))\n" }

@@ -1,4 +1,5 @@
 import GPULease
+import HTTP
 import LeaseModel
 import Synchronization
 import TestSupport
@@ -68,6 +69,26 @@ import Testing
                 try await !gpu.verify(unit: lease.unit, fencing: lease.fencingToken).isCurrent
             }
             #expect(await failure { _ = try await gpu.verify(unit: "h9/0", fencing: 1) } == .invalid)
+        }
+    }
+
+    @Test func `hears of its loss in whichever pool of a coordinator it is`() async throws {
+        try await withHouse { house in
+            try await house.openCoordinator("c2", before: "day")
+            let lease = try await house.pool("c2").acquire(
+                for: "night", options: .init(pool: "default", renewal: .manual))
+            let client = HTTPClient(loop: house.redis.loop)
+            let endpoint = HTTPEndpoint.unix(path: "\(house.redis.directory)/c2.sock")
+            try await eventually("its events are followed") {
+                let metrics = try await client.send(
+                    .get, "/metrics?pool=default", to: endpoint, timeout: .seconds(10))
+                return String(decoding: metrics.body, as: UTF8.self)
+                    .contains("\nleasehold_event_stream_subscribers 1\n")
+            }
+            client.close()
+            try await house.revoke(.reset)
+            // No renewal asks for it, so only an event can tell.
+            #expect(await lease.lost?.reason == .revoked)
         }
     }
 

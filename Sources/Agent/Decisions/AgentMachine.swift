@@ -191,7 +191,7 @@ package struct AgentMachine: Equatable {
         var restingUntil: BootInstant?
         if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, ancestors: ancestors, units: known.values.sorted { $0.unit < $1.unit },
+            instance: instance, ancestors: ancestors, units: known.keys.sorted().compactMap { known[$0] },
             longestTTL: longestTTL,
             restingUntil: restingUntil, floor: freshHighest)
     }

@@ -14,6 +14,9 @@ const LANES_SHOWN = 14;
 const CARDS = 8;
 const TILES = 64;
 
+/** What the timeline may show, shortest first. */
+const TIMES = [5 * 60 * SECOND, 15 * 60 * SECOND, HOUR];
+
 const STATES = ["free", "held", "offered", "ending", "reserved", "resting", "unheard"];
 const STATE_WORDS = {
   free: "free",
@@ -65,6 +68,12 @@ function draw(tag, attributes = {}, text) {
 function say(id, text) {
   const element = find(id);
   if (element.textContent !== String(text)) element.textContent = text;
+}
+
+/** A fencing token is the microsecond of the pool's clock in which its lease was made, or a little above it. */
+function madeAt(lease, ended) {
+  const made = Number(lease.slice(lease.lastIndexOf("#") + 1)) / 1000;
+  return made <= ended ? made : 0;
 }
 
 function span(milliseconds) {
@@ -161,7 +170,7 @@ const pool = {
       else if (!["withdrawn", "rejected", "lapsed"].includes(type) && unit) {
         // It began before the events that are remembered.
         const spans = this.history.get(unit) || [];
-        const from = Math.max(event.time - HOUR, ...spans.map((one) => one.to ?? one.from));
+        const from = Math.max(event.time - HOUR, madeAt(lease, event.time), ...spans.map((one) => one.to ?? one.from));
         spans.push({ lease, holder, priority: event.priority, from, to: event.time, end: type });
         this.history.set(unit, spans);
       }
@@ -195,7 +204,15 @@ const pool = {
 
 // The wire
 
+/** The pool that the address names; none is the coordinator's first. */
+const chosenPool = new URLSearchParams(location.search).get("pool") || "";
+
 const wire = {
+  /** A path that is read, of the chosen pool. */
+  of(path) {
+    return chosenPool ? `${path}?pool=${encodeURIComponent(chosenPool)}` : path;
+  },
+
   get headers() {
     const token = sessionStorage.getItem("leasehold:token");
     return token ? { Authorization: `Bearer ${token}` } : {};
@@ -204,8 +221,10 @@ const wire = {
   async call(method, path, body) {
     const headers = { ...this.headers, ...(body && { "Content-Type": "application/json" }) };
     const signal = AbortSignal.timeout(10 * SECOND);
-    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, cache: "no-store" });
-    const answer = await response.json().catch(() => ({}));
+    const sent = body && JSON.stringify({ ...body, ...(chosenPool && { pool: chosenPool }) });
+    const response = await fetch(path, { method, headers, body: sent, signal, cache: "no-store" });
+    // What comes in half is no answer: an empty one would be taken for an empty pool.
+    const answer = response.ok ? await response.json() : await response.json().catch(() => ({}));
     if (response.status === 401) askForToken();
     if (!response.ok) throw new Error(answer.msg || answer.error || `${response.status} ${response.statusText}`);
     return answer;
@@ -214,7 +233,7 @@ const wire = {
   async refresh() {
     const began = performance.now();
     try {
-      const status = await this.call("GET", "/v1/gpu/status");
+      const status = await this.call("GET", this.of("/v1/gpu/status"));
       status.atPool = pool.now - (performance.now() - began);
       pool.take(status);
       this.cost = performance.now() - began;
@@ -222,7 +241,8 @@ const wire = {
       showAll();
     } catch (error) {
       this.isAway = true;
-      this.reason = error.name === "TimeoutError" || error instanceof TypeError ? "The coordinator does not answer." : error.message;
+      const isSilent = ["TimeoutError", "AbortError", "SyntaxError"].includes(error.name) || error instanceof TypeError;
+      this.reason = isSilent ? "The coordinator does not answer." : error.message;
     }
     showLink();
   },
@@ -230,7 +250,7 @@ const wire = {
   /** Follows the events until they break; the first time from an hour ago. */
   async follow(signal) {
     const after = pool.lastEvent || `${Date.now() - HOUR}-0`;
-    const response = await fetch("/v1/gpu/events", { headers: { ...this.headers, "Last-Event-ID": after }, signal, cache: "no-store" });
+    const response = await fetch(this.of("/v1/gpu/events"), { headers: { ...this.headers, "Last-Event-ID": after }, signal, cache: "no-store" });
     if (!response.ok || !response.body) throw new Error(`events: ${response.status}`);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -319,7 +339,7 @@ function showTiles() {
   const units = [...pool.units.values()].filter((unit) => unit.kind !== "model-load");
   const held = units.filter((unit) => unit.state === "held" || unit.state === "ending");
   const free = units.filter((unit) => unit.state === "free");
-  say("pool", pool.status.pool === "default" ? "" : pool.status.pool || "");
+  showPools();
   say("tile-held", held.length.toLocaleString("en"));
   say("tile-units", `of ${units.length.toLocaleString("en")}`);
   say("tile-free", free.length.toLocaleString("en"));
@@ -341,6 +361,21 @@ function showTiles() {
   say("tile-grants-note", bad ? `${bad} did not end well` : "none lost");
 }
 
+/** The pool's name where it has one of its own, and the choice where this coordinator serves several. */
+function showPools() {
+  const { pool: name = "", pools = [] } = pool.status;
+  const isChoice = pools.length > 1;
+  say("pool", isChoice || name === "default" ? "" : name);
+  find("pool-label").hidden = !isChoice;
+  const choice = find("pool-choice");
+  const face = pools.join();
+  if (!isChoice || choice.face === face) return;
+  choice.face = face;
+  // Its own pool comes first in each status: sorted, the list stays the same whichever is shown.
+  choice.replaceChildren(...[...pools].sort().map((one) => make("option", { value: one }, `Pool: ${one}`)));
+  choice.value = name;
+}
+
 function showStack(units, held) {
   const counts = CLASSES.map((name) => held.filter((unit) => classOf(pool.leases.get(unit.lease)?.priority ?? 15) === name).length);
   const stack = find("tile-stack");
@@ -348,7 +383,7 @@ function showStack(units, held) {
   [...stack.children].forEach((part, index) => {
     part.style.flexGrow = index < CLASSES.length ? counts[index] : Math.max(0, units.length - held.length);
     part.style.background = index < CLASSES.length ? "var(--tint)" : "transparent";
-    part.hidden = index < CLASSES.length && counts[index] === 0;
+    part.hidden = index < CLASSES.length ? counts[index] === 0 : held.length >= units.length;
   });
   stack.setAttribute("aria-label", CLASSES.map((name, index) => `${counts[index]} ${name}`).join(", "));
 }
@@ -614,12 +649,20 @@ function showQueue() {
 
 // The last hour
 
-const lanes = { shown: LANES_SHOWN };
+const lanes = { shown: LANES_SHOWN, time: HOUR };
+
+/** The hour, or as much of its end as anything has happened in: what has just been started shows more than a sliver. */
+function timeShown() {
+  const chosen = find("history-time").value;
+  if (chosen) return Number(chosen) * 60 * SECOND;
+  const first = Math.min(...[...pool.history.values()].flat().map((one) => one.from));
+  return TIMES.find((time) => pool.now - first < time * 0.95) || HOUR;
+}
 
 /** Spans of a lane, those that are too short for the screen joined into one. */
 function fit(spans, from, scale) {
   const fitted = [];
-  for (const one of [...spans].sort((left, right) => left.from - right.from)) {
+  for (const one of spans.filter((one) => (one.to ?? Infinity) > from).sort((left, right) => left.from - right.from)) {
     const start = Math.max(0, (one.from - from) * scale);
     const width = Math.max(1, ((one.to ?? pool.now) - from) * scale - start);
     const last = fitted[fitted.length - 1];
@@ -633,8 +676,9 @@ function showHistory() {
   if (!pool.status) return;
   pool.prune();
   const wanted = find("history-filter").value.trim().toLowerCase();
-  const from = pool.now - HOUR;
-  const share = (spans) => spans.reduce((sum, one) => sum + Math.max(0, Math.min(one.to ?? pool.now, pool.now) - Math.max(one.from, from)), 0) / HOUR;
+  lanes.time = timeShown();
+  const from = pool.now - lanes.time;
+  const share = (spans) => spans.reduce((sum, one) => sum + Math.max(0, Math.min(one.to ?? pool.now, pool.now) - Math.max(one.from, from)), 0) / lanes.time;
   let units = [...new Set([...pool.units.keys(), ...pool.history.keys()])].map((id) => {
     const spans = pool.history.get(id) || [];
     return { id, spans, share: share(spans), isLoader: pool.units.get(id)?.kind === "model-load" };
@@ -656,9 +700,12 @@ const showHistorySoon = gathered(showHistory, 500);
 
 function axis(width) {
   const picture = draw("svg", { "aria-hidden": "true" });
-  for (let minutes = 60; minutes >= 0; minutes -= width < 420 ? 20 : 10) {
-    const anchor = minutes === 60 ? "start" : minutes === 0 ? "end" : "middle";
-    const x = (1 - minutes / 60) * width;
+  const all = lanes.time / SECOND / 60;
+  const parts = (width < 260 ? { 5: 1, 15: 3, 60: 2 } : width < 420 ? { 5: 5, 15: 3, 60: 3 } : { 5: 5, 15: 5, 60: 6 })[all];
+  for (let part = parts; part >= 0; part -= 1) {
+    const minutes = (all / parts) * part;
+    const anchor = part === parts ? "start" : part === 0 ? "end" : "middle";
+    const x = (1 - part / parts) * width;
     picture.append(draw("text", { x, y: 12, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now"));
   }
   return make("div", { className: "lane axis" }, make("span"), picture, make("span"));
@@ -667,13 +714,13 @@ function axis(width) {
 function lane({ id, spans, share }, from, width, wanted) {
   const height = 22;
   const held = `${Math.round(share * 100)} %`;
-  const label = `${id}: ${plural(spans.length, "lease")}, held ${held} of the last hour`;
+  const label = `${id}: ${plural(spans.length, "lease")} in the last hour, held ${held} of the last ${plural(lanes.time / SECOND / 60, "minute")}`;
   const picture = draw("svg", { role: "img", "aria-label": label });
-  for (let minutes = 10; minutes < 60; minutes += 10) {
-    const x = (minutes / 60) * width;
+  for (let part = 1; part < 6; part += 1) {
+    const x = (part / (lanes.time === HOUR ? 6 : 5)) * width;
     picture.append(draw("line", { class: "tick", x1: x, x2: x, y1: 0, y2: height }));
   }
-  for (const one of fit(spans, from, width / HOUR)) {
+  for (const one of fit(spans, from, width / lanes.time)) {
     const isDim = wanted && !id.toLowerCase().includes(wanted) && !(one.holder || "").toLowerCase().includes(wanted);
     const tint = one.priority === undefined ? "" : classOf(one.priority);
     const group = draw("g", isDim ? { class: tint, opacity: 0.25 } : { class: tint });
@@ -709,6 +756,11 @@ function sentence({ type, holder, unit, host, by, why, reason, selector, scope, 
     timeout: `${who} waited in vain`,
     cancelled: place ? `${who} was not there to take ${place}` : `${who} left the queue`,
     ending: `${place} is being taken from ${who}`,
+    preempting: `${who} is asked to give ${place} back`,
+    spared: `${who} may keep ${place}`,
+    "host-lost": `${place} has gone silent`,
+    "host-back": `${place} is heard again`,
+    "host-left": `${place} has been stopped`,
   }[type];
   const tail = [by && by !== "local" ? `by ${by}` : "", why || (type === "ending" ? reason : "")].filter(Boolean).join(": ");
   return { text: text || [who, place, scope && `${scope} ${name || ""}`].filter(Boolean).join(", "), tail };
@@ -885,6 +937,9 @@ find("theme").addEventListener("change", ({ target }) => {
   localStorage.setItem("leasehold:theme", target.value);
   setTheme(target.value);
 });
+find("pool-choice").addEventListener("change", ({ target }) => {
+  location.search = new URLSearchParams({ pool: target.value });
+});
 wireDialogs();
 find("hosts").addEventListener("click", ({ target, detail }) => {
   const id = target.closest(".cell")?.dataset.unit;
@@ -903,6 +958,7 @@ find("legend").addEventListener("click", ({ target }) => {
 });
 find("fleet-filter").addEventListener("input", applyFleetFilter);
 find("history-filter").addEventListener("input", showHistory);
+find("history-time").addEventListener("change", showHistory);
 find("history-more").addEventListener("click", () => {
   lanes.shown += 30;
   showHistory();

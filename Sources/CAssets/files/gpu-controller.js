@@ -236,9 +236,10 @@ class Bridge {
     }).catch(() => {});
   }
 
-  /** Calls `onEvent` for each event until `signal` ends it or the stream breaks. */
-  async follow(types, onEvent, signal) {
-    const response = await this.fetch(`${this.url}/v1/gpu/events?type=${types.join(",")}`, {
+  /** Calls `onEvent` for each event of a pool, "" for the first, until `signal` ends it or the stream breaks. */
+  async follow(types, pool, onEvent, signal) {
+    const query = `type=${types.join(",")}${pool ? `&pool=${encodeURIComponent(pool)}` : ""}`;
+    const response = await this.fetch(`${this.url}/v1/gpu/events?${query}`, {
       headers: this.headers(),
       signal,
       cache: "no-store",
@@ -548,10 +549,11 @@ class Wait {
 
 /** A lease of this page. */
 class Lease {
-  constructor(bridge, agentId, kind, { answer, sent, lasts }, request) {
+  constructor(bridge, agentId, kind, pool, { answer, sent, lasts }, request) {
     this.bridge = bridge;
     this.agentId = agentId;
     this.kind = kind;
+    this.pool = pool || "";
     this.id = answer.lease;
     this.token = answer.token;
     this.ttl = (answer.ttl || answer.expires_in) * SECOND;
@@ -634,7 +636,8 @@ class Keeper {
   constructor(bridge) {
     this.bridge = bridge;
     this.leases = new Map(); // of this page: lease id → Lease
-    this.charges = new Map(); // of other pages, while this one leads: lease id → {token, ttl, page, renewedAt}
+    this.charges = new Map(); // of other pages, while this one leads: lease id → {token, ttl, page, pool, renewedAt}
+    this.streams = new Map(); // of events, while this one leads: pool → AbortController
     this.stamps = new Map();
     this.isLeader = false;
     if (isBrowser && locks && typeof BroadcastChannel !== "undefined") {
@@ -663,7 +666,7 @@ class Keeper {
   }
 
   announce(lease) {
-    this.say({ type: "hold", lease: lease.id, token: lease.token, ttl: lease.ttl, age: since(lease.renewedAt) });
+    this.say({ type: "hold", lease: lease.id, token: lease.token, ttl: lease.ttl, pool: lease.pool, age: since(lease.renewedAt) });
   }
 
   /** Queues for the lead; without locks every page leads itself. */
@@ -676,14 +679,12 @@ class Keeper {
           this.isLeader = false;
           this.isQueued = false;
           this.resign = undefined;
-          this.stopFollowing?.abort();
           this.charges.clear();
           this.plan();
           resolve();
         };
         if (this.leases.size === 0) return this.resign();
         this.say({ type: "who" });
-        this.followEvents();
         this.plan();
       });
     if (!this.channel) return void work();
@@ -691,12 +692,25 @@ class Keeper {
     locks.request(`leasehold:keeper:${this.bridge.url}`, work).catch(() => (this.isQueued = false));
   }
 
-  async followEvents() {
-    const stop = (this.stopFollowing = new AbortController());
+  /** Follows the events of each pool that a lease of these pages is in, and no others. */
+  followPools() {
+    const held = this.isLeader ? [...this.leases.values(), ...this.charges.values()] : [];
+    const pools = new Set(held.map(({ pool }) => pool || ""));
+    for (const [pool, stop] of this.streams) {
+      if (pools.has(pool)) continue;
+      this.streams.delete(pool);
+      stop.abort();
+    }
+    for (const pool of pools) if (!this.streams.has(pool)) this.followEvents(pool);
+  }
+
+  async followEvents(pool) {
+    const stop = new AbortController();
+    this.streams.set(pool, stop);
     for (let failures = 0; !stop.signal.aborted; ) {
       const began = mark();
       try {
-        await this.bridge.follow([...ENDINGS, "preempting", "spared"], (event) => this.saw(event), stop.signal);
+        await this.bridge.follow([...ENDINGS, "preempting", "spared"], pool, (event) => this.saw(event), stop.signal);
       } catch {
         // Renewals are the authority, events only come sooner.
       }
@@ -740,8 +754,8 @@ class Keeper {
         break;
       case "hold": {
         if (!this.isLeader) break;
-        const { token, ttl, page, age } = message;
-        this.charges.set(message.lease, { token, ttl, page, renewedAt: ago(age) });
+        const { token, ttl, page, pool, age } = message;
+        this.charges.set(message.lease, { token, ttl, page, pool, renewedAt: ago(age) });
         this.plan();
         break;
       }
@@ -771,8 +785,9 @@ class Keeper {
     }
   }
 
-  /** Sets the one timer for whatever has to be renewed first. */
+  /** Follows what is held now, and sets the one timer for whatever has to be renewed first. */
   plan() {
+    this.followPools();
     this.callOff?.();
     let next = Infinity;
     for (const lease of this.leases.values()) next = Math.min(next, this.due(lease));
@@ -965,7 +980,7 @@ export class GPUController {
     if (!outcome.success) return outcome;
     const result = outcome.direct
       ? await accessDirectly(options.timeout - since(began))
-      : this.#hold(new Lease(bridge, agentId, wanted, outcome, wait.request), outcome.answer, options.onPreempt);
+      : this.#hold(new Lease(bridge, agentId, wanted, options.pool, outcome, wait.request), outcome.answer, options.onPreempt);
     if (result.direct) console.warn(`No GPU bridge at ${bridge.url}: "${agentId}" uses the GPU without a lease, as it asked to.`);
     if (result.success) this.#remember(`${wanted} ${agentId}`, result);
     return result;

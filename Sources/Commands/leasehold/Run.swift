@@ -142,7 +142,7 @@ struct RunCommand: Sendable {
     func run() async throws(Failure) -> ExitCode {
         if let program = command.first, !isDry { try Self.find(program, surroundings.environment) }
         var members = asked
-        let here = try await look()
+        var here = try await look()
         if !mayLeaveHost, here.isHost { members["host"] = .string(here.name) }
         let call = LockCall(members, timeout: timeout, service: service, surroundings: surroundings)
         let grant: Grant
@@ -151,6 +151,8 @@ struct RunCommand: Sendable {
         case .givenUp(let signal): return .signalled(signal)
         }
         guard !isDry else { return await showAndGiveBack(grant) }
+        // An agent that has come while this waited was not there yet when it looked.
+        if agentSocket == nil, !here.knows(grant.host) { here = await lookAgain(for: grant.host) ?? here }
         if !here.isHere(grant.host), !mayLeaveHost {
             surroundings.error.line("leasehold: " + Texts.elsewhere(grant, here.name))
         }
@@ -169,6 +171,21 @@ struct RunCommand: Sendable {
         let status = try? await service.call(.get, "/v1/gpu/status")
         return ThisMachine(status: status?.body ?? [:])
     }
+
+    /// Until the host of a unit that was just granted is in the status, a moment behind the grant; nil where it does not
+    /// come there.
+    private func lookAgain(for host: String) async -> ThisMachine? {
+        for _ in 0..<Self.looks {
+            let status = try? await service.call(.get, "/v1/gpu/status")
+            let machine = ThisMachine(status: status?.body ?? [:])
+            if machine.knows(host) { return machine }
+            await surroundings.loop.sleep(for: Self.betweenLooks)
+        }
+        return nil
+    }
+
+    private static let looks = 20
+    private static let betweenLooks = Duration.milliseconds(100)
 
     private func showAndGiveBack(_ grant: Grant) async -> ExitCode {
         let variables = HeldProgram.variables(of: grant).sorted { $0.key < $1.key }

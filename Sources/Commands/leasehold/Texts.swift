@@ -109,13 +109,23 @@ enum Texts {
         "What came from \(endpoint) is no answer of a leasehold coordinator. Check --url."
     }
 
+    static func noState(_ directory: String, _ why: String) -> String {
+        "The state directory \(directory) cannot be made (\(why)). Name another with --state."
+    }
+    static func upTwice(_ directory: String, _ process: String) -> String {
+        "Another `leasehold up` runs on \(directory), as process \(process). Stop that one, or name another directory with --state."
+    }
+
     // MARK: Leases
 
     static let gaveUp = "Given up: the place in the queue goes to the next."
     static let notHeld = "That token or id holds nothing; nothing was freed. leasehold status shows who holds what."
 
-    static func timedOut(_ timeout: Duration) -> String {
-        "Nothing was granted in \(Words.span(timeout)). Wait longer with --timeout; leasehold status shows who holds what."
+    /// - Parameter reason: The service's, where it is another one than that others hold everything.
+    static func timedOut(_ timeout: Duration, _ reason: String?) -> String {
+        if let reason { return visible(reason) }
+        let what = timeout > .zero ? "Nothing was granted in \(Words.span(timeout))." : "Nothing that fits is free now."
+        return "\(what) Wait longer with --timeout; leasehold status shows who holds what."
     }
 
     /// What a holder has to know. The time is what is left now, counted from before the call was sent.
@@ -340,6 +350,8 @@ extension Texts {
     static let busy = "No GPU is free at present, so nothing was leased."
     static let wrongTime = "The time that the lease is said to stand cannot be right. Do all parts have one version?"
     static let staleAccepted = "An older fencing token counts as current: resources would let an old holder write."
+    static let currentRefused =
+        "The fencing token of a lease that stands counts as stale: resources would refuse its holder."
     static let foreignUnlocked = "A wrong token has freed a lease."
 
     static func wrongStatus(_ what: String, _ got: Int, want: Int) -> String {

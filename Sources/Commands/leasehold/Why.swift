@@ -34,8 +34,7 @@ enum RequestReport {
         default: break
         }
         var lines: [String] = []
-        let selector = Words.visible(body.text("selector") ?? "a unit")
-        var first = "\(holder) waits for \(selector)"
+        var first = "\(holder) waits for \(Words.wish(body.text("selector")))"
         if let priority = body.integer("priority") { first += " with priority \(priority)" }
         if let position = body.integer("position") {
             first += ": \(Words.ordinal(position)) of \(max(position, body.integer("queue_depth") ?? position))"

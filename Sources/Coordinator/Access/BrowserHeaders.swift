@@ -16,23 +16,29 @@ enum BrowserHeaders {
     ///
     /// - Parameter cors: The foreign origin that may read it, from the verdict.
     static func add(to headers: inout HTTPHeaders, kind: Kind = .data, cors: String?) {
-        headers.add("X-Content-Type-Options", "nosniff")
-        // Also where no origin is named, so that no cache gives one page's answer to another's.
-        headers.add("Vary", "Origin")
+        switch kind {
+        case .data: headers.add(ofData)
+        case .module: headers.add(ofModule)
+        case .page: headers.add(ofPages)
+        }
         if let cors {
             headers.add("Access-Control-Allow-Origin", cors)
             headers.add("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
         }
-        switch kind {
-        case .data: headers.add("Cross-Origin-Resource-Policy", "same-origin")
-        case .module: headers.add("Cross-Origin-Resource-Policy", "cross-origin")
-        case .page:
-            headers.add("Cross-Origin-Resource-Policy", "same-origin")
-            headers.add("Cross-Origin-Opener-Policy", "same-origin")
-            headers.add("Referrer-Policy", "no-referrer")
-            headers.add("Content-Security-Policy", contentPolicy)
-        }
     }
+
+    // Vary also where no origin is named, so that no cache gives one page's answer to another's.
+    private static let ofData: HTTPHeaders = [
+        "X-Content-Type-Options": "nosniff", "Vary": "Origin", "Cross-Origin-Resource-Policy": "same-origin",
+    ]
+    private static let ofModule: HTTPHeaders = [
+        "X-Content-Type-Options": "nosniff", "Vary": "Origin", "Cross-Origin-Resource-Policy": "cross-origin",
+    ]
+    private static let ofPages: HTTPHeaders = [
+        "X-Content-Type-Options": "nosniff", "Vary": "Origin", "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": contentPolicy,
+    ]
 
     /// Nothing from elsewhere, no inline scripts, and nobody frames the page.
     static let contentPolicy =

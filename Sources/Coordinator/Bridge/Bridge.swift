@@ -67,7 +67,7 @@ extension Coordinator {
             let id = String(request.path.dropFirst(call.route.path.count))
             respond(call, requestReply(id, call.caller))
         case .status: respond(call, try statusReply(request.query))
-        case .verify: respond(call, try verifyReply(members(request)))
+        case .verify: try verify(members(request), call)
         case .reset: try intervene(members(request), .reset, call)
         case .forceRelease: try intervene(members(request), .forceReleaseAll, call)
         case .cordon: try cordon(members(request), call)
@@ -144,10 +144,18 @@ extension Coordinator {
     }
 
     private func readyReply(_ ofOnePool: Bool) -> Reply {
-        var reasons = [degradedReason]
-        if !ofOnePool { reasons += others.map { $0.assumeIsolated { $0.degradedReason } } }
-        guard let reason = reasons.compactMap({ $0 }).first else { return Reply(200) { $0.member("status", "ready") } }
+        guard let reason = unreadyReasons(ofAllPools: !ofOnePool).first else {
+            return Reply(200) { $0.member("status", "ready") }
+        }
         return .refusal(503, "unavailable", reason, retryAfter: 1)
+    }
+
+    /// What is still missing; empty where all is there.
+    func unreadyReasons(ofAllPools: Bool) -> [String] {
+        var reasons = [degradedReason]
+        if ofAllPools { reasons += others.map { $0.assumeIsolated { $0.degradedReason } } }
+        if let host = settings.ownHost, !shows(host) { reasons.append(Texts.ownHostMissing(host.text)) }
+        return reasons.compactMap { $0 }
     }
 
     /// The members of a call that is about this pool.
@@ -164,8 +172,8 @@ extension Coordinator {
 
     /// Why what is shown is old; nil while it is current.
     var degradedReason: String? {
-        if !isUp { return "Redis cannot be reached." }
-        if !pool.isRead || !pool.isFollowed { return "The pool has not been read from Redis yet." }
+        if !isUp { return Texts.noRedis }
+        if !pool.isRead || !pool.isFollowed { return Texts.poolUnread }
         return nil
     }
 }

@@ -11,12 +11,12 @@ enum DeviceEnvironment {
     private static let amd: Int64 = 0x1002
     private static let intel: Int64 = 0x8086
 
-    /// - Parameter details: Each unit's details as its agent registered them, JSON objects.
-    static func variables(details: [String]) -> [(String, String)] {
-        guard details.count > 1 else { return details.first.map(variables) ?? [] }
+    /// - Parameter variables: Those of each device of one lease.
+    static func joined(_ variables: [[(String, String)]]) -> [(String, String)] {
+        guard variables.count > 1 else { return variables.first ?? [] }
         // Which of several devices of one lease is used is the program's to choose: what can name only one is left out,
         // and what hides devices hides those that none of them is.
-        let each = details.map { Dictionary(variables(details: $0)) { first, _ in first } }
+        let each = variables.map { Dictionary($0) { first, _ in first } }
         guard each.allSatisfy({ !$0.isEmpty }) else { return [] }
         var joined: [(String, String)] = []
         for name in Set(each.flatMap(\.keys)).sorted() where !namesOneDevice.contains(name) {
@@ -37,7 +37,8 @@ enum DeviceEnvironment {
     private static let namesOneDevice: Set<String> = ["DRI_PRIME", "MESA_VK_DEVICE_SELECT"]
     private static let hidingValues: Set<String> = ["", "void", "-1"]
 
-    private static func variables(details: String) -> [(String, String)] {
+    /// - Parameter details: A unit's details as its agent registered them, a JSON object.
+    static func variables(details: String) -> [(String, String)] {
         guard let device = try? JSONParser.parse(Array(details.utf8)).object, device["simulated"]?.bool != true,
             let vendor = device["vendor_id"]?.integer
         else { return [] }

@@ -70,9 +70,10 @@ extension Coordinator {
 
     /// The lease and the secret of a token; nil where it is none that was ever given.
     static func parts(ofToken text: String) -> (lease: LeaseID, secret: String)? {
-        guard text.utf8.count <= 512, let dot = text.lastIndex(of: "."), let lease = try? LeaseID(String(text[..<dot]))
+        guard text.utf8.count <= 512, let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")),
+            let lease = try? LeaseID(String(text[..<dot]))
         else { return nil }
-        return (lease, String(text[text.index(after: dot)...]))
+        return (lease, String(text[text.utf8.index(after: dot)...]))
     }
 
     func renew(_ members: Members, _ call: BridgeCall) throws(Malformed) {
@@ -107,25 +108,53 @@ extension Coordinator {
         respond(call, outcome.reply(asked: Asked(preemption, poolNow: pool.clock(at: now))))
     }
 
-    func verifyReply(_ members: Members) throws(Malformed) -> Reply {
+    /// From the record, as a resource asks when a grant has just been told, or a release, that this copy of the pool has
+    /// not heard of yet. What the copy is enough for is that a later lease of the unit stands.
+    func verify(_ members: Members, _ call: BridgeCall) throws(Malformed) {
         guard let unit = try members.named("unit", { (text) throws(InvalidName) in try UnitID(text) }),
             let fencing = try members.integer("fencing_token", in: 1...Int64.max)
         else { throw Malformed(Texts.verifyNeeds) }
-        guard degradedReason == nil else { return .refusal(503, "unavailable", Texts.copyDegraded, retryAfter: 1) }
-        guard mirror.units[unit] != nil else {
-            return .refusal(404, "unknown_unit", Texts.unknownUnit(unit.text))
+        guard degradedReason == nil else {
+            return respond(call, .refusal(503, "unavailable", Texts.copyDegraded, retryAfter: 1))
         }
-        let lease = mirror.lease(on: unit)
-        let stands = lease.map { $0.state == .held && ($0.expires ?? 0) > pool.clock(at: now) } ?? false
-        let isCurrent = stands && lease?.lease.fencing.value == fencing
-        return Reply(200) { writer in
-            writer.member("status", isCurrent ? "current" : "stale")
-            writer.member("current", isCurrent)
+        // An offer does not count: its unit's agent may have another lease, and refuse it.
+        if let later = mirror.lease(on: unit), later.state != .offered, later.lease.fencing.value > fencing {
+            return respond(call, Self.verdict(unit, fencing, nil))
+        }
+        let number = keep(call)
+        loop.spawn { [store] in
+            let reply: Reply
+            do throws(StoreError) {
+                switch try await store.verify(unit, FencingToken(fencing)) {
+                case .current(let holder): reply = Self.verdict(unit, fencing, holder)
+                case .stale: reply = Self.verdict(unit, fencing, nil)
+                case .unheard: reply = .refusal(503, "unavailable", Texts.unheard(unit.text), retryAfter: 1)
+                case .unknownUnit: reply = await self.unitIsUnknown(unit)
+                }
+            } catch {
+                reply = .refusal(503, "unavailable", Texts.copyDegraded, retryAfter: 1)
+            }
+            await self.finish(number, reply)
+        }
+    }
+
+    /// A unit that this copy has and Redis does not: Redis has lost it, and its agent has not spoken since.
+    private func unitIsUnknown(_ unit: UnitID) -> Reply {
+        mirror.units[unit] == nil
+            ? .refusal(404, "unknown_unit", Texts.unknownUnit(unit.text))
+            : .refusal(503, "unavailable", Texts.unheard(unit.text), retryAfter: 1)
+    }
+
+    /// - Parameter holder: Nil where the token is stale.
+    private static func verdict(_ unit: UnitID, _ fencing: Int64, _ holder: String?) -> Reply {
+        Reply(200) { writer in
+            writer.member("status", holder == nil ? "stale" : "current")
+            writer.member("current", holder != nil)
             writer.member("unit", unit.text)
             writer.member("fencing_token", fencing)
-            if isCurrent, let lease { writer.member("holder", lease.holder) }
+            if let holder { writer.member("holder", holder) }
             writer.member("source", "coordinator")
-            writer.member("age_ms", pool.age(at: now).milliseconds)
+            writer.member("age_ms", 0)
         }
     }
 }

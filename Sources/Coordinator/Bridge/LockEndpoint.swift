@@ -85,8 +85,8 @@ extension Coordinator {
         count(outcome, waiting.terms, began: waiting.began)
         let exchange = waiting.call.exchange
         exchange.onClientGone = nil
-        let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { unit in
-            mirror.units[unit]?.properties.details ?? ""
+        let reply = LockReplies.reply(to: outcome, waiting.terms, position: position(of: waiting)) { units in
+            mirror.environment(of: units)
         }
         if case .acquired = outcome {
             exchange.onDelivered = { isDelivered in

@@ -13,7 +13,7 @@ struct LockReplies {
         var place: Selector.Scope
     }
 
-    private static func acquired(_ lease: AcquiredLease, _ call: Call, details: [String]) -> Reply {
+    private static func acquired(_ lease: AcquiredLease, _ call: Call, environment: [(String, String)]) -> Reply {
         Reply(200) { writer in
             writer.member("status", "acquired")
             writer.member("token", lease.secret.token(of: lease.lease))
@@ -34,19 +34,20 @@ struct LockReplies {
             writer.member("request_id", call.requestID)
             writer.key("env")
             writer.object { writer in
-                for (name, value) in DeviceEnvironment.variables(details: details) { writer.member(name, value) }
+                for (name, value) in environment { writer.member(name, value) }
             }
         }
     }
 
     /// - Parameters:
     ///   - position: Where the request stood last; asked for only where it timed out.
-    ///   - details: What is known of a unit's device, a JSON object or empty; asked for only where one was granted.
+    ///   - environment: The variables of the units' devices; asked for only where some were granted.
     static func reply(
-        to outcome: LockOutcome, _ call: Call, position: @autoclosure () -> Int?, details: (UnitID) -> String
+        to outcome: LockOutcome, _ call: Call, position: @autoclosure () -> Int?,
+        environment: ([UnitID]) -> [(String, String)]
     ) -> Reply {
         switch outcome {
-        case .acquired(let lease): acquired(lease, call, details: ([lease.lease.unit] + lease.also).map(details))
+        case .acquired(let lease): acquired(lease, call, environment: environment([lease.lease.unit] + lease.also))
         case .timedOut(let waited, let isDegraded): timedOut(waited, isDegraded: isDegraded, position: position())
         case .forceReleased(let by, let why):
             Reply(503) { writer in

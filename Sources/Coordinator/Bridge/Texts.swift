@@ -78,7 +78,11 @@ enum Texts {
     static let unavailable =
         "Redis cannot be reached at present. It is not known whether this was done; try again in a second."
     static let copyDegraded =
-        "This coordinator's copy of the pool is out of date, as Redis cannot be reached. Ask the agent of the unit's host."
+        "This coordinator cannot tell: what it knows of the pool is out of date. Ask the agent of the unit's host, or try again."
+    static func unheard(_ unit: String) -> String {
+        "The agent of \"\(unit)\" has not been heard of since Redis lost sight of it, so nobody but that agent can tell. "
+            + "Ask it, or try again in a few seconds."
+    }
     static let verifyNeeds =
         "Send {\"unit\": \"HOST/0\", \"fencing_token\": NUMBER} with the numbers of the lock's answer."
 
@@ -92,6 +96,11 @@ enum Texts {
     static func otherPool(_ pool: String, served: [String]) -> String {
         let names = served.map { "\"\($0)\"" }.joined(separator: " or ")
         return "\"pool\": got \"\(pool.shown(64))\", want \(names): this coordinator serves no other pool."
+    }
+    static let noRedis = "Redis cannot be reached."
+    static let poolUnread = "The pool has not been read from Redis yet."
+    static func ownHostMissing(_ host: String) -> String {
+        "The agent of \(host) has not come to the pool yet: its GPUs are being looked for. Try again in a second."
     }
     static let poolsUnread =
         "This coordinator has not read its pools yet, so it cannot tell which of them is meant. Try again, or name it in \"pool\"."

@@ -61,6 +61,8 @@ struct PoolMirror {
     private(set) var hostOrder: [HostID] = []
     /// What status says of each unit whatever happens to it, as JSON before and behind what changes; made once a snapshot.
     private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
+    /// The variables that lead to a unit's device, made when first asked for after a snapshot.
+    private var environments: [UnitID: [(String, String)]] = [:]
     private var lastGlance: (version: UInt64, glance: Glance)?
 
     /// What the original bridge's clients look at first.
@@ -170,6 +172,19 @@ struct PoolMirror {
         return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
     }
 
+    /// What leads a program to these units' devices; empty where one of them is not known.
+    mutating func environment(of units: [UnitID]) -> [(String, String)] {
+        DeviceEnvironment.joined(units.map { environment(of: $0) })
+    }
+
+    private mutating func environment(of unit: UnitID) -> [(String, String)] {
+        if let known = environments[unit] { return known }
+        guard let details = units[unit]?.properties.details else { return [] }
+        let variables = DeviceEnvironment.variables(details: details)
+        environments[unit] = variables
+        return variables
+    }
+
     /// The most units of one host that this selector takes; nil where it names a host that is not known.
     func widest(_ selector: Selector) -> Int? {
         if case .host(let host) = selector.scope, hosts[host] == nil { return nil }
@@ -201,6 +216,7 @@ struct PoolMirror {
         hostOrder = hosts.keys.sorted()
         unitOrder = units.keys.sorted(by: Self.isShownBefore)
         unitTexts = units.mapValues { Self.texts(of: $0.properties) }
+        environments = [:]
         changed()
     }
 

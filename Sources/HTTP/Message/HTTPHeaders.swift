@@ -48,6 +48,19 @@ package struct HTTPHeaders: Sendable, Sequence, ExpressibleByDictionaryLiteral, 
         slots.append(Slot(name: nameStart..<valueStart, value: valueStart..<bytes.count))
     }
 
+    /// Adds all fields of `others` behind these.
+    package mutating func add(_ others: HTTPHeaders) {
+        let start = bytes.count
+        bytes.append(contentsOf: others.bytes)
+        slots.reserveCapacity(slots.count + others.slots.count)
+        for slot in others.slots {
+            slots.append(
+                Slot(
+                    name: slot.name.lowerBound + start..<slot.name.upperBound + start,
+                    value: slot.value.lowerBound + start..<slot.value.upperBound + start))
+        }
+    }
+
     package func makeIterator() -> AnyIterator<(name: String, value: String)> {
         var rest = slots.makeIterator()
         return AnyIterator { rest.next().map { (text($0.name), text($0.value)) } }

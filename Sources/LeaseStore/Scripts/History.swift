@@ -20,10 +20,7 @@ extension LeaseStore {
             page.first = page.first ?? answer.text(index)
             page.last = answer.text(index)
             let words = answer.texts(index + 1)
-            var fields = EventFields([])
-            for word in stride(from: 0, to: words.count - 1, by: 2) {
-                fields.all.append(EventFields.Field(name: words[word], value: words[word + 1]))
-            }
+            let fields = stride(from: 0, to: words.count - 1, by: 2).map { (words[$0], words[$0 + 1]) }
             if let event = Inbox.event(id: answer.text(index), fields: fields) { page.events.append(event) }
         }
         return page

@@ -9,10 +9,45 @@ package struct MetricRegistry {
 
     private struct Family {
         let metric: Metric
-        var series: [[String]: Series] = [:]
+        /// In the order in which their labels were first met.
+        var series: [(labels: [String], series: Series)] = []
+        private var places: [[String]: Int] = [:]
+        /// What is counted is mostly what was counted last: two texts are compared faster than one is hashed.
+        private var last = 0
 
-        func fresh() -> Series {
-            Series(counts: metric.kind == .histogram ? Array(repeating: 0, count: metric.buckets.count + 1) : [])
+        init(_ metric: Metric) {
+            self.metric = metric
+            for labels in MetricRegistry.knownValues(of: metric) { _ = place(of: labels) }
+        }
+
+        subscript(labels: [String]) -> Series? { places[labels].map { series[$0].series } }
+
+        mutating func change(_ labels: [String], _ body: (inout Series) -> Void) {
+            if last >= series.count || series[last].labels != labels { last = place(of: labels) }
+            body(&series[last].series)
+        }
+
+        mutating func removeAll() {
+            series = []
+            places = [:]
+            last = 0
+        }
+
+        private mutating func place(of labels: [String]) -> Int {
+            if let known = places[labels] { return known }
+            if series.count >= metric.seriesLimit {
+                let other = labels.map { _ in "other" }
+                if let known = places[other] { return known }
+                return append(other)
+            }
+            return append(labels)
+        }
+
+        private mutating func append(_ labels: [String]) -> Int {
+            let counts = metric.kind == .histogram ? Array(repeating: Int64(0), count: metric.buckets.count + 1) : []
+            places[labels] = series.count
+            series.append((labels, Series(counts: counts)))
+            return series.count - 1
         }
     }
 
@@ -21,11 +56,7 @@ package struct MetricRegistry {
 
     /// - Parameter metrics: What is shown, in this order; names must differ.
     package init(_ metrics: [Metric]) {
-        families = metrics.map { metric in
-            var family = Family(metric: metric)
-            for labels in Self.knownValues(of: metric) { family.series[labels] = family.fresh() }
-            return family
-        }
+        families = metrics.map { Family($0) }
         positions = Dictionary(uniqueKeysWithValues: metrics.enumerated().map { ($0.element.name, $0.offset) })
     }
 
@@ -52,9 +83,9 @@ package struct MetricRegistry {
     package mutating func replace(_ gauge: Gauge, with values: [(label: String, value: Double)]) {
         precondition(gauge.metric.labels.count == 1, "as many label values as the catalogue has labels")
         guard let position = positions[gauge.metric.name] else { return }
-        families[position].series = [:]
+        families[position].removeAll()
         for (label, value) in values.prefix(gauge.metric.seriesLimit) {
-            families[position].series[[label]] = Series(value: value)
+            families[position].change([label]) { $0.value = value }
         }
     }
 
@@ -80,27 +111,22 @@ package struct MetricRegistry {
 
     /// What a series stands at: a histogram's sum. Nil where it has never been touched.
     package func value(_ metric: Metric, _ labels: String...) -> Double? {
-        positions[metric.name].flatMap { families[$0].series[labels]?.value }
+        positions[metric.name].flatMap { families[$0][labels]?.value }
     }
 
     /// How often a histogram was told something.
     package func observations(_ histogram: Histogram, _ labels: String...) -> Int64 {
-        let series = positions[histogram.metric.name].flatMap { families[$0].series[labels] }
+        let series = positions[histogram.metric.name].flatMap { families[$0][labels] }
         return series?.counts.reduce(0, +) ?? 0
     }
 
     private mutating func change(_ metric: Metric, _ labels: [String], _ body: (inout Series) -> Void) {
         precondition(labels.count == metric.labels.count, "as many label values as the catalogue has labels")
         guard let position = positions[metric.name] else { return }  // the other program's
-        var labels = labels
-        if families[position].series[labels] == nil, families[position].series.count >= metric.seriesLimit {
-            labels = labels.map { _ in "other" }
-        }
-        let fresh = families[position].fresh()
-        body(&families[position].series[labels, default: fresh])
+        families[position].change(labels, body)
     }
 
-    private static func knownValues(of metric: Metric) -> [[String]] {
+    fileprivate static func knownValues(of metric: Metric) -> [[String]] {
         var all: [[String]] = [[]]
         for label in metric.labels { all = all.flatMap { start in label.values.map { start + [$0] } } }
         return all
@@ -118,7 +144,7 @@ extension MetricRegistry {
             let metric = family.metric
             text += "# HELP \(metric.name) \(Self.escaped(metric.help, quotes: false))\n"
             text += "# TYPE \(metric.name) \(metric.kind.rawValue)\n"
-            for (labels, series) in family.series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            for (labels, series) in family.series.sorted(by: { $0.labels.lexicographicallyPrecedes($1.labels) }) {
                 let pairs = zip(metric.labels, labels).map { "\($0.name)=\"\(Self.escaped($1, quotes: true))\"" }
                 switch metric.kind {
                 case .counter, .gauge: text += "\(metric.name)\(Self.braced(pairs)) \(Self.number(series.value))\n"

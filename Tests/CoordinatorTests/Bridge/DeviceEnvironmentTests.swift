@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct `Variables for a lease's device` {
     private func variables(_ details: String) -> [String] {
-        DeviceEnvironment.variables(details: [details]).map { "\($0.0)=\($0.1)" }
+        DeviceEnvironment.variables(details: details).map { "\($0.0)=\($0.1)" }
     }
 
     @Test func `an NVIDIA card is named to CUDA by its UUID and hidden from the others`() {
@@ -30,7 +30,7 @@ import Testing
 
     @Test func `several devices are all named, by what can name several, and nothing hides one of them`() {
         func joined(_ details: String...) -> [String] {
-            DeviceEnvironment.variables(details: details).map { "\($0.0)=\($0.1)" }
+            DeviceEnvironment.joined(details.map { DeviceEnvironment.variables(details: $0) }).map { "\($0.0)=\($0.1)" }
         }
         let first =
             #"{"vendor_id":4318,"device_id":9857,"uuid":"00112233445566778899aabbccddeeff","pci":"0000:01:00.0"}"#

@@ -1,7 +1,7 @@
-import LeaseModel
 import Testing
 
 @testable import Coordinator
+@testable import LeaseModel
 
 @Suite struct PriorityClassTests {
     @Test(arguments: [
@@ -71,6 +71,17 @@ import Testing
             #expect(deadlines.count == plain.count)
             #expect(deadlines.first == plain.values.min())
         }
+    }
+
+    @Test func `keys that go to and fro between two moments leave nothing behind`() {
+        var deadlines = Deadlines<Int>()
+        for round in 0..<100 {
+            for key in 0..<50 { deadlines.set(key, at(round.isMultiple(of: 2) ? 1 : 2)) }
+        }
+        #expect(deadlines.heap.count <= 2 * 50 + 64)
+        var taken: [Int] = []
+        while let key = deadlines.takeDue(at: at(2)) { taken.append(key) }
+        #expect(taken == Array(0..<50))
     }
 }
 

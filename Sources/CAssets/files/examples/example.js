@@ -31,16 +31,22 @@ const work = (milliseconds, signal) =>
     });
   });
 
-let isLoaded = false;
+/** What a reload keeps: that the model lies in the browser's cache, and that this page is waiting. */
+const kept = {
+  has: (what) => sessionStorage.getItem(`${location.pathname} ${what}`) === "yes",
+  set: (what) => sessionStorage.setItem(`${location.pathname} ${what}`, "yes"),
+  forget: (what) => sessionStorage.removeItem(`${location.pathname} ${what}`),
+};
 
 async function turn({ id, priority, task, output }) {
-  const common = { priority, metadata: { page: location.pathname } };
-  if (!isLoaded) {
+  // A page that crashes keeps the GPU for `ttl` at most.
+  const common = { priority, ttl: 20_000, metadata: { page: location.pathname } };
+  if (!kept.has("model")) {
     const wish = { ...common, timeout: 300_000, onWait: showPlace("the model loader") };
     await GPUController.withModelLoadLock(id, async ({ unit, signal }) => {
       show("held", "Loading the model", `${unit}: nobody else loads one meanwhile`);
       await work(1500, signal);
-      isLoaded = true;
+      kept.set("model");
     }, wish);
   }
   const wish = { ...common, timeout: 120_000, onWait: showPlace("the GPU") };
@@ -60,13 +66,17 @@ export function begin(page) {
   const button = find("go");
   button.addEventListener("click", async () => {
     button.disabled = true;
+    kept.set("wish");
     try {
       await turn(page);
     } catch (error) {
       if (error instanceof LeaseLostError) show("lost", `The GPU was taken away (${error.reason})`, error.why || error.message);
       else show("failed", "No GPU", error.message);
     }
+    kept.forget("wish");
     button.disabled = false;
   });
   show("idle", "Idle", "Press the button to take a turn.");
+  // Reloaded while it waited: the same request again, which has kept its place.
+  if (kept.has("wish")) button.click();
 }

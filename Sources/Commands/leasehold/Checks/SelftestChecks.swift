@@ -191,7 +191,11 @@ struct SelftestChecks: Sendable {
             ["unit": .string(grant.unit), "fencing_token": .integer(grant.fencingToken - 1)])
         try expect(answer, 200, "POST /v1/gpu/verify with an older fencing token")
         guard !answer.body.isTrue("current") else { throw Wrong(text: Texts.staleAccepted) }
-        return .passed("an older fencing token is stale")
+        let present = try await service.call(
+            .post, "/v1/gpu/verify", ["unit": .string(grant.unit), "fencing_token": .integer(grant.fencingToken)])
+        try expect(present, 200, "POST /v1/gpu/verify with the lease's fencing token")
+        guard present.body.isTrue("current") else { throw Wrong(text: Texts.currentRefused) }
+        return .passed("the lease's fencing token is current, an older one stale")
     }
 
     private func foreignUnlock(_ grant: Grant) async throws -> Check.Outcome {

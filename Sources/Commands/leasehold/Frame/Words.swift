@@ -55,6 +55,24 @@ enum Words {
         return parts.dropLast().joined(separator: ", ") + " and " + last
     }
 
+    /// What a selector asks for, in a sentence: `a GPU`, `a GPU of node1 (vram=24000)`, `node1/0`, `model loading on node1`.
+    static func wish(_ selector: String?) -> String {
+        guard let selector else { return "a unit" }
+        let parts = selector.split(separator: "?", maxSplits: 1)
+        let place = parts.first?.split(separator: "/", maxSplits: 1) ?? []
+        guard place.count == 2 else { return visible(selector) }
+        let isLoad = place[0] == "model-load"
+        let words: String
+        switch place[1] {
+        case "any": words = isLoad ? "model loading" : "a GPU"
+        case let scope where scope.hasPrefix("host="):
+            words = (isLoad ? "model loading on " : "a GPU of ") + scope.dropFirst(5)
+        case let scope where scope.hasPrefix("unit="): words = String(scope.dropFirst(5))
+        default: return visible(selector)
+        }
+        return visible(parts.count == 1 ? words : "\(words) (\(parts[1].replacing("&", with: ", ")))")
+    }
+
     /// A text from outside, fit for a terminal.
     static func visible(_ text: String) -> String { Escaping.visible(text) }
 

@@ -85,6 +85,10 @@ struct LockCall: Sendable {
                     }
                     return .success(grant)
                 }
+                if answer.word == "timeout" {
+                    let text = Texts.timedOut(timeout, answer.body.text("reason"))
+                    return .failure(Failure(.negative, text, document: Document.pretty(.object(answer.body))))
+                }
                 guard Self.isPassing(answer), timeout > .zero, left > .zero else {
                     return .failure(service.failure(answer))
                 }
@@ -97,7 +101,7 @@ struct LockCall: Sendable {
                 lostAt = lostAt ?? loop.now
                 if loop.now - (lostAt ?? loop.now) > Self.reconnecting { return .failure(service.failure(error)) }
             }
-            guard loop.now < end else { return .failure(Failure(.negative, Texts.timedOut(timeout))) }
+            guard loop.now < end else { return .failure(Failure(.negative, Texts.timedOut(timeout, nil))) }
             await progress.interrupted()
             await loop.sleep(for: pause)
             guard !Task.isCancelled else {

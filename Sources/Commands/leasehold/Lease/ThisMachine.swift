@@ -10,6 +10,7 @@ struct ThisMachine: Sendable {
     /// Sockets of agents that lie here, by their hosts. An agent of `leasehold up` tells its own; that of another machine
     /// names a path that is not here.
     private let sockets: [String: String]
+    private let hosts: Set<String>
 
     /// Where nobody has told anything of the pool.
     static let unknown = ThisMachine(status: [:])
@@ -26,11 +27,15 @@ struct ThisMachine: Sendable {
             if Files.exists(path) { sockets[name] = path }
         }
         self.sockets = sockets
+        self.hosts = Set(hosts.compactMap { $0.text("host") })
         let own = Environment.hostName
         let isNamed = hosts.contains { $0.text("host") == own }
         name = isNamed ? own : sockets.keys.min() ?? own
         isHost = isNamed || !sockets.isEmpty
     }
+
+    /// Whether the pool had this host when it was asked.
+    func knows(_ host: String) -> Bool { hosts.contains(host) }
 
     /// Whether a unit's host is this machine.
     func isHere(_ host: String) -> Bool { host == name || sockets[host] != nil }

@@ -60,12 +60,12 @@ actor WaitProgress {
         toldAt = now
     }
 
-    /// `Waiting for gpu/any: 3rd, behind Root-Console and 1 more; about 40 s.` Nil where there is nothing to wait for.
+    /// `Waiting for a GPU: 3rd, behind Root-Console and 1 more; about 40 s.` Nil where there is nothing to wait for.
     static func text(_ body: JSONObject) -> String? {
         guard body.text("state") == "queued" else {
             return body.text("state") == "offered" ? "A unit was found; its host is being asked." : nil
         }
-        var text = "Waiting for \(Words.visible(body.text("selector") ?? "a unit"))"
+        var text = "Waiting for \(Words.wish(body.text("selector")))"
         guard let position = body.integer("position") else { return text + "." }
         text += ": \(Words.ordinal(position))"
         let ahead = body.texts("ahead")

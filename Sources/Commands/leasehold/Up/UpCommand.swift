@@ -110,13 +110,15 @@ private actor Up {
 
     private func takeState() throws {
         let directory = options.stateDirectory
-        try Files.makeDirectory(directory)
+        do throws(LoopError) {
+            try Files.makeDirectory(directory)
+        } catch {
+            throw SettingsError(Texts.noState(directory, error.description))
+        }
         let owner = directory + "/up.pid"
         guard let lock = try FileLock.take(directory + "/up.lock") else {
             let process = (try? Files.read(owner, limit: 32)).map { String(decoding: $0, as: UTF8.self) } ?? "unknown"
-            throw SettingsError(
-                "Another `leasehold up` runs on \(directory), as process \(process). Stop that one, or name another directory with --state."
-            )
+            throw SettingsError(Texts.upTwice(directory, process))
         }
         self.lock = lock
         try Files.replace(owner, with: Array(String(Environment.processID).utf8))
@@ -185,6 +187,7 @@ private actor Up {
     private func startCoordinator(_ redis: RedisEndpoint) async throws {
         var settings = options.coordinator
         settings.redis = redis
+        settings.ownHost = options.host
         let coordinator = Coordinator(settings: settings, loop: loop, log: log) { [weak self] error in
             self?.assumeIsolated { $0.end(because: error.description) }
         }
@@ -217,11 +220,7 @@ private actor Up {
         let end = loop.now + Self.startDeadline
         while loop.now < end, !isEnding {
             // Status shows the GPUs a moment after the agent has told of them.
-            if await agent?.isRegistered == true, await coordinator?.isReady == true,
-                await coordinator?.shows(options.host) == true
-            {
-                return
-            }
+            if await agent?.isRegistered == true, await coordinator?.isReady == true { return }
             await loop.sleep(for: .milliseconds(5))
         }
     }

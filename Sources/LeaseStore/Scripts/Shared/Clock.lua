@@ -1,6 +1,6 @@
 -- Clock: the pool clock and the fencing counter, one read and one write a script (design §3).
 -- uses: Keys
-local now, offset, fence
+local now, offset, fence, known_offset, known_fence
 -- Whether units of some host may be held back for a request for several (Match).
 local has_gatherings
 -- Not while an empty or older record is being filled again (docs/decisions/0009): nothing is offered then.
@@ -12,6 +12,7 @@ do
   local last = tonumber(saved[1]) or 0
   has_gatherings = saved[5] ~= false
   offset, fence = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
+  known_offset, known_fence = offset, fence
   now = time[1] * 1000000 + time[2] + offset
   if now <= last then -- TIME went back, or two scripts met in one microsecond
     offset = offset + last + 1 - now
@@ -23,4 +24,8 @@ local function next_fence()
   fence = math.max(fence + 1, now)
   return fence
 end
-local function save_clock() call('HSET', KEYS[1], 'last', int(now), 'offset', int(offset), 'fence', int(fence)) end
+-- Most scripts move only the first.
+local function save_clock()
+  if offset == known_offset and fence == known_fence then return call('HSET', KEYS[1], 'last', int(now)) end
+  call('HSET', KEYS[1], 'last', int(now), 'offset', int(offset), 'fence', int(fence))
+end
