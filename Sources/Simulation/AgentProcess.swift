@@ -117,8 +117,8 @@ final class AgentProcess: Process {
     private func past() -> AgentPast {
         defer { disk.isUsed = true }
         if world.has(.forgottenJournal) { disk = Disk() }
+        let wallClock = Master.epoch + world.now.microseconds
         guard let bytes = disk.journal, let decoded = JournalText.decode(bytes) else {
-            let wallClock = Master.epoch + world.now.microseconds
             return disk.isUsed ? .unknown(wallClockMicroseconds: wallClock) : .firstJoin
         }
         var memory = decoded.memory
@@ -127,7 +127,8 @@ final class AgentProcess: Process {
             return .remembered(
                 AgentMemory(instance: memory.instance, ancestors: memory.ancestors, units: [], longestTTL: .zero))
         }
-        return decoded.bootID == "boot\(boot)" || world.has(.anyBoot) ? .remembered(memory) : .rebooted(memory)
+        return decoded.bootID == "boot\(boot)" || world.has(.anyBoot)
+            ? .remembered(memory) : .rebooted(memory.afterReboot(wallClock: .microseconds(wallClock)))
     }
 
     private static func word(_ past: AgentPast) -> String {

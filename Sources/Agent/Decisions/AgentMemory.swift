@@ -60,13 +60,28 @@ package struct AgentMemory: Equatable, Sendable {
     }
 }
 
+extension AgentMemory {
+    /// What this journal is worth in another boot. It is not fsynced, so the power may have taken its last writes: fencing
+    /// tokens begin above the host's wall clock then, as without a journal.
+    ///
+    /// - Parameter wallClock: This host's, since 1970.
+    package func afterReboot(wallClock: Duration) -> AgentMemory {
+        let least = FencingToken(wallClock.microseconds)
+        var memory = self
+        memory.floor = max(floor, least)
+        for index in memory.units.indices { memory.units[index].highest = max(memory.units[index].highest, least) }
+        return memory
+    }
+}
+
 /// What is known of the time before this process (design §6).
 package enum AgentPast: Equatable, Sendable {
     /// A state directory that was just made: nothing was ever held here.
     case firstJoin
     /// The journal of this boot: its deadlines hold as they stand.
     case remembered(AgentMemory)
-    /// The journal of an earlier boot: nothing is adopted, only the fencing tokens and the longest ttl count.
+    /// The journal of an earlier boot: nothing is adopted, only the fencing tokens and the longest ttl count, those raised
+    /// by `AgentMemory.afterReboot`.
     case rebooted(AgentMemory)
     /// No journal. Fencing tokens start above this host's wall clock in µs.
     case unknown(wallClockMicroseconds: Int64)

@@ -65,7 +65,7 @@ final class JournalFile {
         }
         var memory = decoded.memory
         memory.longestTTL = max(memory.longestTTL, longestOnDisk)
-        return decoded.bootID == bootID ? .remembered(memory) : .rebooted(memory)
+        return decoded.bootID == bootID ? .remembered(memory) : .rebooted(memory.afterReboot(wallClock: wallClock))
     }
 
     /// Replaces the journal. Blocks for as long as the disk takes to accept a small file.

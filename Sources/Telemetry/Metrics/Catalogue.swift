@@ -33,7 +33,7 @@ package enum Catalogue {
     package static let hostsPresent = Gauge("leasehold_pool_hosts", "Hosts whose agent is present.")
     package static let gpus = Gauge(
         "leasehold_pool_gpus", "GPUs in the pool, by state.",
-        labels: [.init("state", ["free", "offered", "held", "ending", "resting", "unheard"])])
+        labels: [.init("state", ["free", "offered", "held", "ending", "reserved", "resting", "unheard"])])
     package static let hostPresent = Gauge(
         "leasehold_host_present", "1 for each host whose agent is present, 0 while it is away.",
         labels: [.init("host")],

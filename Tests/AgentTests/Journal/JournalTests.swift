@@ -63,6 +63,21 @@ import Testing
         }
     }
 
+    @Test func `of an earlier boot may lack the last writes, so its fencing tokens begin above the wall clock`() throws
+    {
+        let memory = try Self.memory()
+        let highest = try #require(memory.units.map(\.highest.value).max())
+        #expect(memory.afterReboot(wallClock: .zero) == memory)
+        let later = memory.afterReboot(wallClock: .microseconds(highest + 7))
+        #expect(later.floor == FencingToken(highest + 7))
+        #expect(later.units.allSatisfy { $0.highest >= FencingToken(highest + 7) })
+        try inDirectory { directory in
+            let file = try JournalFile(directory: directory)
+            try Files.replace(directory + "/journal.json", with: JournalText.encode(memory, bootID: "another"))
+            #expect(file.past(isFirstJoin: false, wallClock: .microseconds(highest + 7)) == .rebooted(later))
+        }
+    }
+
     @Test func `remembers a rest`() throws {
         try inDirectory { directory in
             var memory = try Self.memory()

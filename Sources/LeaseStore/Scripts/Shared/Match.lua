@@ -291,7 +291,11 @@ local function within_reach(host, ticket, selector, score, most, unit)
   if held and held.ticket ~= '' and (held.ticket == ticket or tonumber(held.score) > score) then
     for _, other in ipairs(held_back(held)) do look(other) end
   end
-  for _, other in ipairs(together) do look(other) end
+  for _, other in ipairs(together) do
+    -- Somebody ahead may wait for that one: its turn comes when it is settled.
+    local _, _, first = first_waiter(other)
+    if not first or first >= score then look(other) end
+  end
   for _, id in ipairs(call('ZRANGE', P .. 'free:' .. string.match(selector, '^[^/]*') .. '/host=' .. host, 0, -1)) do
     if #found == most then break end
     look(unit_record(id))
