@@ -49,6 +49,13 @@ package enum Inbox {
         return units
     }
 
+    /// The units that a lease spans beside its first: one more field behind so many, which messages about other leases have
+    /// not. Nil for any other number of fields.
+    private static func also(_ fields: [String], behind count: Int) -> [UnitID]? {
+        if fields.count == count { return [] }
+        return fields.count == count + 1 ? units(fields[count]) : nil
+    }
+
     private static func split(_ bytes: [UInt8]) -> [[String]] {
         guard !bytes.isEmpty else { return [] }
         return bytes.split(separator: 0x1E, omittingEmptySubsequences: true).map { record in
@@ -60,11 +67,10 @@ package enum Inbox {
         guard let word = fields.first else { return nil }
         switch word {
         case "offer":
-            // A lease that spans several units has one more field: an agent that does not know it takes no such offer.
+            // An agent that does not know leases of several units takes no such offer.
             let end = 6 + LeaseTerms.fieldCount
-            guard fields.count == end || fields.count == end + 1, let lease = try? LeaseID(fields[1]),
-                let terms = LeaseTerms(fields: fields[6..<end]),
-                let also = fields.count == end ? [] : units(fields[end])
+            guard let also = also(fields, behind: end), let lease = try? LeaseID(fields[1]),
+                let terms = LeaseTerms(fields: fields[6..<end])
             else { return nil }
             let after = (try? LeaseID(fields[4])).map { ReleasedLease(lease: $0, token: TokenHash(fields[5])) }
             return .offer(
@@ -105,8 +111,7 @@ package enum Inbox {
         guard let word = fields.first else { return nil }
         switch word {
         case "granted":
-            guard fields.count == 6 || fields.count == 7, let lease = try? LeaseID(fields[2]),
-                let ttl = Int64(fields[4]), let also = fields.count == 6 ? [] : units(fields[6])
+            guard let also = also(fields, behind: 6), let lease = try? LeaseID(fields[2]), let ttl = Int64(fields[4])
             else { return nil }
             return .granted(
                 Grant(
@@ -116,8 +121,7 @@ package enum Inbox {
             guard fields.count == 3, let lease = try? LeaseID(fields[2]) else { return nil }
             return .held(TicketID(fields[1]), lease)
         case "renewed":
-            guard fields.count == 4 || fields.count == 5, let lease = try? LeaseID(fields[1]),
-                let ttl = Int64(fields[3]), let also = fields.count == 4 ? [] : units(fields[4])
+            guard let also = also(fields, behind: 4), let lease = try? LeaseID(fields[1]), let ttl = Int64(fields[3])
             else { return nil }
             return .renewed(lease, nonce: fields[2], ttl: .milliseconds(ttl), also: also)
         case "renewal-refused":

@@ -48,7 +48,10 @@ extension EndToEnd {
             }
         }
 
-        private func withUp(_ body: @Sendable (Up) async throws -> Void) async throws {
+        /// A folder of the test's own, which goes with it.
+        private func withDirectory(
+            _ body: @Sendable (_ directory: String, _ client: HTTPClient, _ loop: EventLoop) async throws -> Void
+        ) async throws {
             try await withLoop { loop in
                 let directory = "/tmp/lh-\(SecureRandom.randomHex(bytes: 6))"
                 try Files.makeDirectory(directory)
@@ -57,6 +60,12 @@ extension EndToEnd {
                     client.close()
                     try? Files.removeTree(directory)
                 }
+                try await body(directory, client, loop)
+            }
+        }
+
+        private func withUp(_ body: @Sendable (Up) async throws -> Void) async throws {
+            try await withDirectory { directory, client, loop in
                 let up = try await Up.start(directory, client, loop)
                 do {
                     try await body(up)
@@ -167,14 +176,7 @@ extension EndToEnd {
         @Test func `it is ready when its own GPUs are there, and what came earlier finds its agent all the same`()
             async throws
         {
-            try await withLoop { loop in
-                let directory = "/tmp/lh-\(SecureRandom.randomHex(bytes: 6))"
-                try Files.makeDirectory(directory)
-                let client = HTTPClient(loop: loop)
-                defer {
-                    client.close()
-                    try? Files.removeTree(directory)
-                }
+            try await withDirectory { directory, client, loop in
                 let up = try await Program.start(
                     "leasehold",
                     [
