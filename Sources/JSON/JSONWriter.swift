@@ -65,6 +65,13 @@ package struct JSONWriter {
         needsComma = true
     }
 
+    /// The same of an array, which is copied in one piece.
+    package mutating func json(_ text: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: text)
+        needsComma = true
+    }
+
     package mutating func value(_ value: JSONValue) {
         switch value {
         case .null: null()

@@ -36,7 +36,8 @@ package final class RedisStreamReader: @unchecked Sendable {
     }
 
     private static let blockMilliseconds: Int64 = 1000
-    private static let entriesARead: Int64 = 512
+    /// So few that whoever takes them on is soon back at other things, such as its own clients.
+    private static let entriesARead: Int64 = 128
     /// A busy stream is read this often in this time, and gathered between: it then costs some hundred reads a second
     /// rather than one an entry. A quiet one tells at once.
     private static let gathering = Duration.milliseconds(5)

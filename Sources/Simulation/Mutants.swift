@@ -42,7 +42,7 @@ package struct Mutant: Sendable {
                 ScriptEdit(
                     script: "Renew",
                     find: "tell_agent(host_of(lease), { 'renew', lease, ARGV[2], '', ARGV[3], ARGV[4] })",
-                    replace: "tell_coordinator(ARGV[4], { 'renewed', lease, ARGV[3], record and record.ttl or '1000' })"
+                    replace: "put(ARGV[4], { 'renewed', lease, ARGV[3], record and record.ttl or '1000' })"
                 )
             ]),
         Mutant(
@@ -50,7 +50,7 @@ package struct Mutant: Sendable {
             edits: [
                 ScriptEdit(
                     script: nil, find: "tell_agent(unit.host, message)\n  return lease",
-                    replace: "tell_agent(unit.host, message)\n  tell_coordinator(terms.coordinator, "
+                    replace: "tell_agent(unit.host, message)\n  put(terms.coordinator, "
                         + "{ 'granted', terms.ticket, lease, terms.token, terms.ttl, beat })\n  return lease")
             ]),
         Mutant(
@@ -86,7 +86,7 @@ package struct Mutant: Sendable {
                     script: nil, find: "  local is_second = other and other.state ~= 'offered'\n",
                     replace: "  local is_second = other and other.state ~= 'offered'\n  if is_second then "
                         + "return tell_agent(unit.host, { 'end', lease, report.token, 'duplicate' }) end\n")
-            ]),
+            ], model: ("tickets", "SECOND_LEASE_ENDS")),
         Mutant(
             "free-after-flush", "a unit that Redis does not know is offered before its agent has spoken",
             edits: [

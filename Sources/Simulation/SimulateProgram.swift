@@ -120,7 +120,10 @@ package enum SimulateProgram {
             }
             let summary = try await simulate(settings, on: loop)
             if let failure = summary.failures.first {
-                Console.write("\(column(mutant.name))caught by seed \(failure.seed): \(failure.violations[0])\n")
+                // A script that breaks shows that the edit is wrong, not that the rule is missed.
+                if failure.isBroken { isWell = false }
+                let word = failure.isBroken ? "BROKEN at" : "caught by"
+                Console.write("\(column(mutant.name))\(word) seed \(failure.seed): \(failure.violations[0])\n")
             } else {
                 isWell = false
                 Console.write("\(column(mutant.name))NOT CAUGHT in \(summary.seeds) seeds: \(mutant.what)\n")

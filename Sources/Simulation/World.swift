@@ -40,6 +40,8 @@ final class World {
     private var unsettledUntil = Duration.zero
     private var lastChange = Duration.zero
     private var lastLook = Duration.zero
+    /// A script has failed, as only one with a mistake in its text does.
+    private var isBroken = false
     /// Virtual time in which nothing but heartbeats would have happened.
     private var quiet = Duration.zero
     private let isTraced: Bool
@@ -100,6 +102,7 @@ final class World {
         for master in [master, spare, snapshot] { _ = await wire.keep(master.clockKey, ["flush"]) }
         return Verdict(
             seed: seed, violations: checker.violations, lines: lines, digest: digest, virtual: now, quiet: quiet,
+            isBroken: isBroken,
             counts: counts)
     }
 
@@ -173,7 +176,10 @@ final class World {
         let (answer, effects) = await wire.run(
             errand.twin, in: Wire.Situation(clockKey: master.clockKey, time: time, expired: expired))
         counts.scripts += 1
-        if let error = effects.error { checker.failed("script: \(error)") }
+        if let error = effects.error {
+            isBroken = true
+            checker.failed("script: \(error)")
+        }
         trace { "\(master.name): \(effects.name) of \(errand.link.process.name)\(errand.isLate ? ", late" : "")" }
         for (key, life) in effects.expiries { master.expire(key, life == 0 ? nil : time / 1000 + life) }
         for (to, bytes) in effects.mail { post(bytes, to: to, from: master) }
@@ -291,5 +297,7 @@ package struct Verdict: Sendable {
     package var digest: UInt64
     package var virtual: Duration
     package var quiet: Duration
+    /// A script of the pool has failed.
+    package var isBroken: Bool
     var counts: World.Counts
 }

@@ -53,7 +53,9 @@ struct StatusReply {
             writer.array { writer in for unit in mirror.unitOrder { write(unit, to: &writer) } }
             writer.key("leases")
             writer.array { writer in
-                for lease in mirror.leases.values.sorted(by: { $0.lease < $1.lease }) { write(lease, to: &writer) }
+                for id in mirror.leaseOrder ?? mirror.leases.keys.sorted() {
+                    if let lease = mirror.leases[id] { write(lease, to: &writer) }
+                }
             }
             writer.key("waiters")
             writer.array { writer in writeWaiters(to: &writer) }
@@ -100,7 +102,12 @@ struct StatusReply {
     }
 
     private func write(_ id: UnitID, to writer: inout JSONWriter) {
-        guard let unit = mirror.units[id], let texts = mirror.unitTexts[id] else { return }
+        if let text = mirror.unitBodies[id] ?? Self.text(of: id, in: mirror) { writer.json(text) }
+    }
+
+    /// A unit as JSON; nil where the copy has none of that name.
+    static func text(of id: UnitID, in mirror: PoolMirror) -> [UInt8]? {
+        guard let unit = mirror.units[id], let texts = mirror.unitTexts[id] else { return nil }
         var text = texts.head
         text += ",\"state\":\"\(unit.state.rawValue)\",\"lease\":".utf8
         if let lease = unit.lease {
@@ -112,12 +119,28 @@ struct StatusReply {
         } else {
             text += "null,\"holder\":null".utf8
         }
+        return text + texts.tail
+    }
+
+    private func write(_ lease: PoolMirror.Lease, to writer: inout JSONWriter) {
+        let texts = mirror.leaseBodies[lease.lease] ?? Self.texts(of: lease, now: setting.now)
+        var text = texts.head
+        var times = JSONWriter()
+        times.object { times in
+            times.seconds("expires_in", milliseconds: lease.expires.map { max(0, $0 - setting.now) })
+            times.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
+        }
+        text.append(UInt8(ascii: ","))
+        text += times.bytes.dropFirst().dropLast()
         text += texts.tail
         writer.json(text)
     }
 
-    private func write(_ lease: PoolMirror.Lease, to writer: inout JSONWriter) {
-        writer.object { writer in
+    /// A lease as JSON, before and behind the times that run. `now`, of the pool's clock in ms, matters only where
+    /// somebody wants its unit.
+    static func texts(of lease: PoolMirror.Lease, now: Int64 = 0) -> (head: [UInt8], tail: [UInt8]) {
+        var head = JSONWriter()
+        head.object { writer in
             writer.member("lease", lease.lease.text)
             writer.member("unit", lease.lease.unit.text)
             writer.key("units")
@@ -132,12 +155,14 @@ struct StatusReply {
             writer.member("state", lease.state.rawValue)
             writer.seconds("ttl", milliseconds: lease.ttl)
             writer.seconds("granted_at", milliseconds: lease.granted)
-            writer.seconds("expires_in", milliseconds: lease.expires.map { max(0, $0 - setting.now) })
-            writer.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
-            writer.key("metadata")
-            if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
-            Asked.write(Asked(lease.preemption, poolNow: setting.now), to: &writer)
         }
+        var tail = JSONWriter()
+        tail.object { writer in
+            writer.key("metadata")
+            if lease.metadata.isEmpty { writer.null() } else { writer.json(Array(lease.metadata.utf8)) }
+            Asked.write(Asked(lease.preemption, poolNow: now), to: &writer)
+        }
+        return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
     }
 
     private mutating func writeWaiters(to writer: inout JSONWriter) {

@@ -61,6 +61,12 @@ struct PoolMirror {
     private(set) var hostOrder: [HostID] = []
     /// What status says of each unit whatever happens to it, as JSON before and behind what changes; made once a snapshot.
     private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
+    /// Each unit and each lease as status says it, with a place for the times that run; made when first asked for after a
+    /// change of its own. A lease whose unit somebody wants is not among them.
+    private(set) var unitBodies: [UnitID: [UInt8]] = [:]
+    private(set) var leaseBodies: [LeaseID: (head: [UInt8], tail: [UInt8])] = [:]
+    /// Leases in the order of their names, made like `order`.
+    private(set) var leaseOrder: [LeaseID]?
     /// The variables that lead to a unit's device, made when first asked for after a snapshot.
     private var environments: [UnitID: [(String, String)]] = [:]
     private var lastGlance: (version: UInt64, glance: Glance)?
@@ -172,6 +178,23 @@ struct PoolMirror {
         return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
     }
 
+    /// Makes what of the full status is missing since the last call.
+    mutating func renderStatus() {
+        // Made first and stored then, so that nothing is copied while the copy of the pool is read.
+        let made = unitOrder.filter { unitBodies[$0] == nil }.map { ($0, StatusReply.text(of: $0, in: self)) }
+        for (id, text) in made { unitBodies[id] = text }
+        if leaseOrder == nil { leaseOrder = leases.keys.sorted() }
+        for (id, lease) in leases where leaseBodies[id] == nil && lease.preemption == nil {
+            leaseBodies[id] = StatusReply.texts(of: lease)
+        }
+    }
+
+    mutating func forgetRendered() {
+        unitBodies = [:]
+        leaseBodies = [:]
+        leaseOrder = nil
+    }
+
     /// What leads a program to these units' devices; empty where one of them is not known.
     mutating func environment(of units: [UnitID]) -> [(String, String)] {
         DeviceEnvironment.joined(units.map { environment(of: $0) })
@@ -216,6 +239,7 @@ struct PoolMirror {
         hostOrder = hosts.keys.sorted()
         unitOrder = units.keys.sorted(by: Self.isShownBefore)
         unitTexts = units.mapValues { Self.texts(of: $0.properties) }
+        forgetRendered()
         environments = [:]
         changed()
     }
@@ -232,6 +256,7 @@ struct PoolMirror {
     @discardableResult
     mutating func apply(_ event: PoolEvent) -> LeaseID? {
         var ended: LeaseID?
+        forgetBodies(event)
         switch event.kind {
         case .queued, .requeued: queued(event)
         case .offered: offered(event)
@@ -270,6 +295,14 @@ struct PoolMirror {
 
     private mutating func changed() { version += 1 }
 
+    /// What an event tells of is rendered anew.
+    private mutating func forgetBodies(_ event: PoolEvent) {
+        if let unit = event.unit { unitBodies[unit] = nil }
+        guard let lease = event.lease else { return }
+        for unit in units(of: lease, event) { unitBodies[unit] = nil }
+        leaseBodies[lease] = nil
+    }
+
     private mutating func queued(_ event: PoolEvent) {
         guard let ticket = event.ticket else { return }
         waiters[ticket] = Waiter(
@@ -307,13 +340,14 @@ struct PoolMirror {
     }
 
     private mutating func store(_ lease: Lease) {
-        leases[lease.lease] = lease
+        if leases.updateValue(lease, forKey: lease.lease) == nil { leaseOrder = nil }
         leaseOfTicket[lease.ticket] = lease.lease
     }
 
     private mutating func over(_ lease: LeaseID, _ event: PoolEvent) {
         let all = units(of: lease, event)
         if let old = leases.removeValue(forKey: lease) {
+            leaseOrder = nil
             if leaseOfTicket[old.ticket] == lease { leaseOfTicket[old.ticket] = nil }
             if old.state != .offered, let granted = old.granted { holds.note(old.priority, max(0, event.at - granted)) }
         }

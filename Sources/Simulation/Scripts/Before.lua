@@ -21,12 +21,12 @@ local others = {
     end
     return real('SET', key, value)
   end,
-  -- Its own ids are made of the server's wall clock.
+  -- Its own ids are made of the server's wall clock. Behind the last entry where the virtual clock has gone back.
   XADD = function(key, limit, about, most, _, ...)
+    local id = redis.pcall('XADD', key, limit, about, most, string.format('%d-*', math.floor(KEYS[2] / 1000)), ...)
+    if type(id) == 'string' then return id end
     local last = real('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-    local ms = math.floor(KEYS[2] / 1000)
-    if last then ms = math.max(ms, tonumber(string.match(last[1], '^%d+'))) end
-    return real('XADD', key, limit, about, most, ms .. '-*', ...)
+    return real('XADD', key, limit, about, most, string.match(last[1], '^%d+') .. '-*', ...)
   end,
   EXPIRE = function(key, life)
     expiries[#expiries + 1] = key

@@ -31,6 +31,17 @@ import Testing
         return lines
     }
 
+    /// The full status, of a coordinator that has told it before or for the first time.
+    private func status(_ copy: PoolMirror, isFirst: Bool) throws -> String {
+        var copy = copy
+        if isFirst { copy.forgetRendered() }
+        let setting = StatusReply.Setting(
+            pools: [.standard], scope: .pool, version: "1", coordinator: InstanceID("c"), now: 1_000_000_000_000,
+            degradedReason: nil, age: .zero)
+        var reply = StatusReply(&copy, setting)
+        return String(decoding: reply.body(.full), as: UTF8.self)
+    }
+
     private func copy(_ store: LeaseStore) async throws -> (mirror: PoolMirror, last: String) {
         let snapshot = try await store.snapshot()
         var mirror = PoolMirror()
@@ -53,6 +64,10 @@ import Testing
                 if page.events.contains(where: { PoolMirror.changesHosts($0.kind) }) {
                     followed = try await copy(pool.store).mirror
                 }
+                #expect(
+                    try status(followed, isFirst: false) == status(followed, isFirst: true),
+                    "step \(step) of seed \(seed)")
+                followed.renderStatus()
                 let (read, _) = try await copy(pool.store)
                 #expect(shown(followed) == shown(read), "step \(step) of seed \(seed): \(pool.deeds.suffix(8))")
                 for lease in read.leases.values {
