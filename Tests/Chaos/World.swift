@@ -42,6 +42,8 @@ actor World {
     private(set) var crashes: [String] = []
     private var device: GuardedDevice?
     private var mounts: [String] = []
+    /// Of `FakeClock`.
+    private var clockLibrary: String?
     private var isEnding = false
 
     init(_ plan: Plan, directory: String, loop: EventLoop) throws {
@@ -69,6 +71,7 @@ actor World {
         try Files.makeDirectory(redisDirectory)
         var environment = Environment.all
         if let clock = try FakeClock.prepare(in: directory) {
+            clockLibrary = clock.library
             environment["LD_PRELOAD"] = clock.library
             environment["CHAOS_CLOCK"] = clock.file
         }
@@ -116,7 +119,21 @@ actor World {
             try Files.replace(tokens, with: Array(line.utf8))
             arguments += ["--listen", "\(Network.address(plan.place(of: name))):8080", "--tokens", tokens]
         }
-        try start(name, arguments)
+        try start(
+            name, arguments, environment: try skewed(name, by: index.isMultiple(of: 2) ? .seconds(600) : .seconds(-600))
+        )
+    }
+
+    /// The environment of a program whose wall clock is off; nil where there is no C compiler.
+    private func skewed(_ name: String, by skew: Duration) throws -> [String: String]? {
+        guard let library = clockLibrary else { return nil }
+        let room = "\(directory)/\(name)-clock"
+        try Files.makeDirectory(room)
+        try FakeClock.step(in: room, by: skew)
+        var environment = Environment.all
+        environment["LD_PRELOAD"] = library
+        environment["CHAOS_CLOCK"] = "\(room)/clock"
+        return environment
     }
 
     private func startAgent(_ index: Int) throws {
