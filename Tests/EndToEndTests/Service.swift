@@ -125,6 +125,7 @@ func withService<Result: Sendable>(
 /// `LEASEHOLD_ROUNDS`: clients that die, strangers (20). `LEASEHOLD_CROWD`: clients of one unit (300).
 /// `LEASEHOLD_FLUSHES`: times that Redis forgets everything (5). `LEASEHOLD_PAIRS` and `LEASEHOLD_ABANDONED`: traffic
 /// after which nothing may be left (5000, 500). `LEASEHOLD_PREEMPTIONS`: dreams that a voice ends (4).
+/// `LEASEHOLD_FAILOVERS`: masters that die (1).
 enum Rounds {
     /// `standard`, or what the variable says.
     static func count(_ standard: Int, _ variable: String = "LEASEHOLD_ROUNDS") -> Int {
