@@ -25,7 +25,7 @@ struct Leasehold: Contender {
             "\(room)-coordinator",
             [
                 "\(ground.programs)/leasehold-coordinator", "--redis", url, "--listen", "127.0.0.1:\(port)",
-                "--max-waiters", "20000", "--connections-per-address", "20000", "--log-level", "warning",
+                "--max-waiters", "20000", "--log-level", "warning",
             ], ready: .loopback(port: port))
         var servers = [redis.server, coordinator]
         for host in 0..<hosts {
