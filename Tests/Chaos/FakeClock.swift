@@ -4,14 +4,19 @@ import Glibc
 
 /// A library that Redis is started with: adds the number in a file to its wall clock, so that this can step.
 enum FakeClock {
-    /// Compiles the library; nil where there is no C compiler.
-    static func prepare(in directory: String) throws -> (library: String, file: String)? {
+    /// Compiles the library and returns its path; nil where there is no C compiler.
+    static func prepare(in directory: String) throws -> String? {
         let source = "\(directory)/clock.c"
         let library = "\(directory)/clock.so"
         try Files.replace(source, with: Array(text.utf8))
         guard try Shell.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source]) else { return nil }
-        try step(in: directory, by: .zero)
-        return (library, "\(directory)/clock")
+        return library
+    }
+
+    /// What a program is started with whose clock is the one in `directory`, off by `step` at first.
+    static func environment(_ library: String, in directory: String, by step: Duration) throws -> [String: String] {
+        try Self.step(in: directory, by: step)
+        return Environment.all.merging(["LD_PRELOAD": library, "CHAOS_CLOCK": "\(directory)/clock"]) { $1 }
     }
 
     /// Sets how far the clock is off. Written in place, since the server has mapped the file.

@@ -69,12 +69,8 @@ actor World {
 
     private func startRedis() throws {
         try Files.makeDirectory(redisDirectory)
-        var environment = Environment.all
-        if let clock = try FakeClock.prepare(in: directory) {
-            clockLibrary = clock.library
-            environment["LD_PRELOAD"] = clock.library
-            environment["CHAOS_CLOCK"] = clock.file
-        }
+        clockLibrary = try FakeClock.prepare(in: directory)
+        let environment = try clockLibrary.map { try FakeClock.environment($0, in: directory, by: .zero) }
         var arguments = [
             "redis-server", "--unixsocket", redisSocket, "--unixsocketperm", "700", "--save", "", "--appendonly", "yes",
             "--appendfsync", "everysec", "--dir", redisDirectory, "--maxmemory-policy", "noeviction",
@@ -129,11 +125,7 @@ actor World {
         guard let library = clockLibrary else { return nil }
         let room = "\(directory)/\(name)-clock"
         try Files.makeDirectory(room)
-        try FakeClock.step(in: room, by: skew)
-        var environment = Environment.all
-        environment["LD_PRELOAD"] = library
-        environment["CHAOS_CLOCK"] = "\(room)/clock"
-        return environment
+        return try FakeClock.environment(library, in: room, by: skew)
     }
 
     private func startAgent(_ index: Int) throws {

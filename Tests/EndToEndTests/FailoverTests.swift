@@ -63,8 +63,7 @@ extension Faults {
             await sentinels.servers[0].kill()
             sentinels.servers[1].resume()
             let since = loop.now
-            let next = bridge.waiting("next", timeout: 60, request: "next")
-            var answer = try await next.value
+            var answer = try await bridge.lock("next", timeout: 60, request: "next")
             while !answer.isAcquired {
                 await loop.sleep(for: .milliseconds(20))
                 answer = try await bridge.lock("next", timeout: 60, request: "next")

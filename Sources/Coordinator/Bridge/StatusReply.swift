@@ -159,7 +159,7 @@ struct StatusReply {
         var tail = JSONWriter()
         tail.object { writer in
             writer.key("metadata")
-            if lease.metadata.isEmpty { writer.null() } else { writer.json(Array(lease.metadata.utf8)) }
+            if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
             Asked.write(Asked(lease.preemption, poolNow: now), to: &writer)
         }
         return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())

@@ -61,9 +61,9 @@ struct PoolMirror {
     private(set) var hostOrder: [HostID] = []
     /// What status says of each unit whatever happens to it, as JSON before and behind what changes; made once a snapshot.
     private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
-    /// Each unit and each lease as status says it, with a place for the times that run; made when first asked for after a
-    /// change of its own. A lease whose unit somebody wants is not among them.
+    /// Each unit as status says it; made when first asked for after a change of its own.
     private(set) var unitBodies: [UnitID: [UInt8]] = [:]
+    /// The same of each lease, before and behind the times that run. One whose unit somebody wants is not among them.
     private(set) var leaseBodies: [LeaseID: (head: [UInt8], tail: [UInt8])] = [:]
     /// Leases in the order of their names, made like `order`.
     private(set) var leaseOrder: [LeaseID]?
@@ -189,6 +189,7 @@ struct PoolMirror {
         }
     }
 
+    /// Has `renderStatus` make all anew.
     mutating func forgetRendered() {
         unitBodies = [:]
         leaseBodies = [:]
