@@ -1,6 +1,7 @@
 import RedisClient
 
-/// The scripts as Redis gets them: each with what it needs of the shared pieces that its `uses:` line names put in front.
+/// The scripts as Redis gets them: each with what it needs of the shared pieces that its `uses:` line names put in front,
+/// and of those that these call rarely.
 package enum ScriptLibrary {
     package static let answerAgain = script("AnswerAgain", PackageResources.AnswerAgain_lua)
     package static let ask = script("Ask", PackageResources.Ask_lua)
@@ -38,6 +39,7 @@ package enum ScriptLibrary {
 
     /// What several scripts share, each read once.
     private static let shared: [String: ScriptText.Piece] = [
+        "Choose": .init(PackageResources.Choose_lua),
         "Clock": .init(PackageResources.Clock_lua),
         "Compare": .init(PackageResources.Compare_lua),
         "Drains": .init(PackageResources.Drains_lua),
@@ -47,12 +49,15 @@ package enum ScriptLibrary {
         "Mail": .init(PackageResources.Mail_lua),
         "Match": .init(PackageResources.Match_lua),
         "Preemption": .init(PackageResources.Preemption_lua),
+        "Recall": .init(PackageResources.Recall_lua),
         "Session": .init(PackageResources.Session_lua),
         "Settle": .init(PackageResources.Settle_lua),
+        "Several": .init(PackageResources.Several_lua),
     ]
 
     private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {
         var placed: [String] = []
+        var rare: [String] = []
         var text = ScriptText()
         func place(_ uses: [String], path: [String]) {
             for use in uses where !placed.contains(use) {
@@ -60,11 +65,13 @@ package enum ScriptLibrary {
                 precondition(!path.contains(use), "the scripts' uses lines form a circle at \(use)")
                 guard let piece = shared[use] else { preconditionFailure("no shared script \(use)") }
                 place(piece.uses, path: path + [use])
-                text.add(piece)
+                text.add(piece, isRare: rare.contains(use))
                 placed.append(use)
+                rare += piece.rarely
             }
         }
-        place(ScriptText.uses(of: body), path: [])
+        place(ScriptText.words(behind: "-- uses: ", in: body), path: [])
+        place(rare, path: [])
         return RedisScript(name: name, source: text.before(body))
     }
 }

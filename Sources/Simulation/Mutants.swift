@@ -177,8 +177,8 @@ package struct Mutant: Sendable {
             "lease-lost-in-end", "the record of a lease that has ended stays",
             edits: [
                 ScriptEdit(
-                    script: "End", find: "remove_lease(lease, record)\nremember_gone(lease, reason",
-                    replace: "remember_gone(lease, reason")
+                    script: "End", find: "remove_lease(lease, record)\nrare().remember_gone(lease, reason",
+                    replace: "rare().remember_gone(lease, reason")
             ]),
         Mutant(
             "any-journal", "an agent does not notice that another one with another journal has spoken for its host",
@@ -212,7 +212,8 @@ package struct Mutant: Sendable {
             "any-connection", "scripts that a coordinator sent on an earlier connection are taken",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "return (last_beat(coordinator) or 0) > tonumber(beat) end",
+                    script: nil,
+                    find: "return (tonumber(call('HGET', P .. 'beats', coordinator)) or 0) > tonumber(beat) end",
                     replace: "return false end")
             ], model: ("late", "ANSWERS_LATE")),
         Mutant("no-journal", "an agent forgets its leases when it restarts", switches: [.forgottenJournal]),

@@ -65,7 +65,47 @@ import Testing
 
     @Test func `the product's scripts go without what they do not call`() {
         let confirm = String(decoding: ScriptLibrary.confirm.source, as: UTF8.self)
-        #expect(confirm.contains("local function lease_record(") && confirm.contains("local function warm("))
+        #expect(confirm.contains("local function spanning(") && confirm.contains("local function warm("))
         #expect(!confirm.contains("function settle(") && !confirm.contains("function offer("))
+    }
+
+    @Test func `functions that are called rarely are made by the first call, with what only they need`() {
+        var text = ScriptText()
+        text.add(
+            .init(
+                Array(
+                    """
+                    local function both() return 1 end
+                    local function only_rare() return both() end
+                    local function often(x) return x.seldom or seldom(x) end
+
+                    """.utf8)))
+        text.add(
+            .init(
+                Array(
+                    """
+                    local LIMIT = 3
+                    local function unneeded() return 2 end
+                    local function seldom(x) return x == LIMIT and later() or only_rare() end
+                    local function later() return both() end
+
+                    """.utf8)), isRare: true)
+        #expect(
+            String(decoding: text.before(Array("return often(both())".utf8)), as: UTF8.self) == """
+                local rare
+                local function both() return 1 end
+                local function often(x) return x.seldom or rare().seldom(x) end
+                rare = function()
+                local function only_rare() return both() end
+                local LIMIT = 3
+                local function seldom(x) return x == LIMIT and rare().later() or only_rare() end
+                local function later() return both() end
+                local made = { later = later, seldom = seldom }
+                rare = function() return made end
+                return made
+                end
+                return often(both())
+                """)
+        #expect(!String(decoding: text.before(Array("return both()".utf8)), as: UTF8.self).contains("rare"))
     }
 }

@@ -41,7 +41,7 @@ for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'hosts', '-inf', int(now_ms), '
   event('host-lost', 'host', host)
 end
 for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'lost', '-inf', int(now_ms), 'LIMIT', 0, 8)) do
-  for id in string.gmatch(host_record(host).units, '%S+') do
+  for id in string.gmatch(units_of_host(host), '%S+') do
     local unit = unit_record(id)
     local record = unit and unit.lease ~= '' and lease_record(unit.lease)
     if record then

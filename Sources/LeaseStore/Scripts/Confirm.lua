@@ -5,10 +5,15 @@
 local trouble = session_trouble()
 if trouble then return { trouble } end
 local lease = ARGV[4]
-local record = lease_record(lease)
-if not record or record.state ~= 'offered' then return { 'gone' } end
+local key = P .. 'lease:' .. lease
+local known = call('HMGET', key, 'state', 'unit', 'also', 'affinity', 'holder', 'caller', 'ticket', 'coordinator', 'priority',
+  'selector', 'score', 'ttl', 'metadata', 'token', 'beat')
+if known[1] ~= 'offered' then return { 'gone' } end
+local record = { unit = known[2], also = known[3] or '', affinity = known[4] or '', holder = known[5], caller = known[6],
+  ticket = known[7], coordinator = known[8], priority = known[9], selector = known[10], score = known[11], ttl = known[12],
+  metadata = known[13], token = known[14], beat = known[15] }
 local expires = int(now_ms + tonumber(record.ttl))
-call('HSET', P .. 'lease:' .. lease, 'state', 'held', 'granted', int(now_ms), 'expires', expires)
+call('HSET', key, 'state', 'held', 'granted', int(now_ms), 'expires', expires)
 mark_units(record, 'held')
 call('ZREM', P .. 'offers', lease)
 call('SREM', P .. 'waiting:' .. record.coordinator, record.ticket)

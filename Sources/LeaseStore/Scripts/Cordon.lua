@@ -9,7 +9,7 @@ call('HSET', P .. 'host:' .. host, 'cordoned', ARGV[2])
 record.cordoned = ARGV[2]
 forget_drain(host)
 local units = {}
-for id in string.gmatch(record.units, '%S+') do units[#units + 1] = id end
+for id in string.gmatch(units_of_host(host), '%S+') do units[#units + 1] = id end
 for _, unit in ipairs(scatter(host)) do settle(unit) end
 for i = #units, 1, -1 do
   local unit = unit_record(units[i])

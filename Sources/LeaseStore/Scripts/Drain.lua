@@ -8,7 +8,7 @@ local record = host_record(host)
 if record.instance == '' then return { 'unknown-host' } end
 call('HSET', P .. 'host:' .. host, 'cordoned', '1', 'draining', 'running', 'drain_by', ARGV[3], 'drain_why', ARGV[4])
 record.cordoned = '1'
-for id in string.gmatch(record.units, '%S+') do
+for id in string.gmatch(units_of_host(host), '%S+') do
   local unit = unit_record(id)
   if unit and unit.state == 'free' then take_from_free(unit) end
 end

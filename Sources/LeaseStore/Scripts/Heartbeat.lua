@@ -10,7 +10,7 @@
 local host, instance, session, first = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 SELF = host
 local record = host_record(host)
-local before, units_before = record.instance, record.units
+local before, units_before = record.instance, units_of_host(host)
 if before ~= '' and before ~= instance then
   if call('EXISTS', P .. 'succeeded:' .. instance) == 1 then return { 'stale-session' } end
   local presence = call('ZSCORE', P .. 'hosts', host)
@@ -49,9 +49,9 @@ end
 
 local print = redis.sha1hex(table.concat(static, '\31'))
 local changed = before ~= instance or call('HGET', P .. 'host:' .. host, 'print') ~= print
-record.instance, record.session, record.suspect, record.units = instance, session, '', table.concat(ids, ' ')
+record.instance, record.session, record.suspect = instance, session, ''
 call('HSET', P .. 'host:' .. host, 'instance', instance, 'session', session, 'address', ARGV[6], 'version', ARGV[7],
-  'labels', ARGV[8], 'suspect', '', 'units', record.units, 'print', print)
+  'labels', ARGV[8], 'suspect', '', 'units', table.concat(ids, ' '), 'print', print)
 call('ZADD', P .. 'hosts', now_ms + tonumber(ARGV[9]), host)
 local was_lost = call('ZREM', P .. 'lost', host) == 1
 if not is_settled then call('SADD', P .. 'spoke', host) end

@@ -6,7 +6,7 @@
 local lease, record
 if ARGV[1] == 'token' then
   lease = ARGV[2]
-  record = lease_record(lease)
+  record = lease_to_give_back(lease)
   if not record then
     mark_unknown(lease, ARGV[3], 'released')
     local heard = call('ZSCORE', P .. 'hosts', host_of(lease))
@@ -17,7 +17,7 @@ else
   -- Later it could meet this holder's next lease.
   if is_late(ARGV[6], ARGV[7]) then return { 'late' } end
   for _, id in ipairs(call('ZRANGE', P .. 'holder:' .. ARGV[2] .. '/' .. ARGV[3], 0, -1)) do
-    local found = lease_record(id)
+    local found = lease_to_give_back(id)
     if found and call('HGET', P .. 'unit:' .. found.unit, 'kind') == ARGV[5] then
       lease, record = id, found
       break

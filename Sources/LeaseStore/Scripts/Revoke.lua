@@ -27,7 +27,7 @@ else
     for _, host in ipairs(call('ZRANGE', P .. 'lost', 0, -1)) do all[#all + 1] = host end
   end
   for _, host in ipairs(all) do
-    for id in string.gmatch(host_record(host).units, '%S+') do units[#units + 1] = id end
+    for id in string.gmatch(units_of_host(host), '%S+') do units[#units + 1] = id end
   end
 end
 

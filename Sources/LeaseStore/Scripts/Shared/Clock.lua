@@ -26,6 +26,7 @@ local function next_fence()
 end
 -- Most scripts move only the first.
 local function save_clock()
-  if offset == known_offset and fence == known_fence then return call('HSET', KEYS[1], 'last', int(now)) end
-  call('HSET', KEYS[1], 'last', int(now), 'offset', int(offset), 'fence', int(fence))
+  local last = int(now)
+  if offset == known_offset and fence == known_fence then return call('HSET', KEYS[1], 'last', last) end
+  call('HSET', KEYS[1], 'last', last, 'offset', int(offset), 'fence', fence == now and last or int(fence))
 end

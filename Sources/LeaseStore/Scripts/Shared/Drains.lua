@@ -14,7 +14,7 @@ local function empty(host, force)
   local known = call('HMGET', P .. 'host:' .. host, 'drain_by', 'drain_why')
   local by, why = known[1] or '', known[2] or ''
   local standing = 0
-  for id in string.gmatch(host_record(host).units, '%S+') do
+  for id in string.gmatch(units_of_host(host), '%S+') do
     local unit = unit_record(id)
     local lease = unit and unit.lease
     local record = lease and lease ~= '' and lease_record(lease)

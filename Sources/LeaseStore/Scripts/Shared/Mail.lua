@@ -6,11 +6,13 @@ local boxes, order = {}, {}
 local hosts = {}
 local function host_record(host)
   if not hosts[host] then
-    local names = { 'instance', 'session', 'cordoned', 'suspect', 'units' }
-    hosts[host] = fields(names, call('HMGET', P .. 'host:' .. host, unpack(names)))
+    local known = call('HMGET', P .. 'host:' .. host, 'instance', 'session', 'cordoned', 'suspect')
+    hosts[host] = { instance = known[1] or '', session = known[2] or '', cordoned = known[3] or '', suspect = known[4] or '' }
   end
   return hosts[host]
 end
+-- The names of its units, with spaces between.
+local function units_of_host(host) return call('HGET', P .. 'host:' .. host, 'units') or '' end
 local function put(address, message)
   local box = boxes[address]
   if not box then
