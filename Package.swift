@@ -12,7 +12,8 @@ let scripts = [
     "AnswerAgain", "Ask", "Beat", "Cancel", "Confirm", "Cordon", "Depart", "Drain", "End", "Heartbeat", "History",
     "Insist", "Leave", "Preempt", "Reject", "Release", "Renew", "Renewed", "Revoke", "Snapshot", "Spare", "Tickets",
     "Verify",
-    "Shared/Choose", "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events", "Shared/Keys",
+    "Shared/Calls", "Shared/Choose", "Shared/Clock", "Shared/Compare", "Shared/Drains", "Shared/Drop", "Shared/Events",
+    "Shared/Keys",
     "Shared/Mail", "Shared/Match", "Shared/Preemption", "Shared/Recall", "Shared/Session", "Shared/Settle",
     "Shared/Several",
 ].map { "Scripts/\($0).lua" }

@@ -70,8 +70,14 @@ package enum ScriptLibrary {
                 rare += piece.rarely
             }
         }
+        var main = body
+        let wordsACall = ScriptText.words(behind: "-- calls: ", in: body).first.flatMap { Int($0) }
         place(ScriptText.words(behind: "-- uses: ", in: body), path: [])
+        if wordsACall != nil {
+            main = ScriptText.once(body) + PackageResources.Calls_lua
+            place(ScriptText.words(behind: "-- uses: ", in: PackageResources.Calls_lua), path: [])
+        }
         place(rare, path: [])
-        return RedisScript(name: name, source: text.before(body))
+        return RedisScript(name: name, source: text.before(main), wordsACall: wordsACall)
     }
 }

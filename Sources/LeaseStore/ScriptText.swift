@@ -64,6 +64,11 @@ struct ScriptText {
         }
     }
 
+    /// A script that Calls.lua calls, once for each call that it takes.
+    static func once(_ body: [UInt8]) -> [UInt8] {
+        Array("local function once(ARGV)\n".utf8) + body + Array("end\n".utf8)
+    }
+
     /// What was added and is needed, and then `body`.
     func before(_ body: [UInt8]) -> [UInt8] {
         let all = statements + rareStatements

@@ -166,8 +166,8 @@ package struct Mutant: Sendable {
             "any-session", "scripts of an earlier session are taken",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "local function session_trouble()",
-                    replace: "local function session_trouble()\n  if true then return nil end"),
+                    script: nil, find: "local function session_trouble(words)\n  SELF = words[1]",
+                    replace: "local function session_trouble(words)\n  SELF = words[1]\n  if true then return nil end"),
                 ScriptEdit(
                     script: "Heartbeat",
                     find: "elseif before == instance and tonumber(record.session) > tonumber(session) then",

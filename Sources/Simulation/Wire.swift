@@ -105,7 +105,7 @@ final class Wire: Sendable {
             do throws(RedisError) {
                 let reply = try await client.evaluate(
                     scripts.wrapped(script), keys: [situation.clockKey, String(situation.time)] + situation.expired,
-                    arguments: arguments)
+                    arguments: script.arguments(of: [arguments]))
                 guard let parts = reply.array, parts.count == 3, let mail = parts[1].array,
                     let expiries = parts[2].array
                 else { throw RedisError(.protocolViolation, "\(script.name): an answer that is not wrapped") }
@@ -117,7 +117,10 @@ final class Wire: Sendable {
                     guard let key = expiries[index].text, let life = expiries[index + 1].integer else { continue }
                     effects.expiries.append((key, life))
                 }
-                return parts[0]
+                guard let answer = script.answers(in: parts[0], to: 1)?.first else {
+                    throw RedisError(.protocolViolation, "\(script.name): one call has other answers")
+                }
+                return answer
             } catch {
                 effects.error = "\(script.name): \(error.message)"
                 throw error

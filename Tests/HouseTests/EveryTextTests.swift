@@ -16,6 +16,7 @@ import Testing
     /// Scripts for shells, headers, and the metrics' help, which other tests read.
     private static let otherTexts = [
         "Completions.swift", "Catalogue.swift", "MetricRegistry.swift", "MessageText.swift", "BrowserHeaders.swift",
+        "ScriptText.swift",
     ]
     /// What stops a program that has a mistake of its own.
     private static let ownMistakes = [

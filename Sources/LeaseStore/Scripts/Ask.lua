@@ -1,5 +1,6 @@
 -- Ask: queues a ticket, or finds what became of it, and matches (design §4.1). O(log waiters).
 -- uses: Keys Clock Events Mail Match
+-- calls: 16 words each
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
 -- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or "",
 -- 14 grace ms, 15 number of the coordinator's last heartbeat, 16 ms that units are held back at first where the selector
@@ -30,7 +31,6 @@ if known[1] and known[1] ~= '' then
         call('SREM', P .. 'waiting:' .. record.coordinator, ticket)
         call('SADD', P .. 'waiting:' .. coordinator, ticket)
       end
-      send_mail()
     end
     if record.state == 'offered' then return { 'offered', record.score } end
     return { 'held', lease }
@@ -43,17 +43,13 @@ elseif known[2] then
     tell_coordinator(known[2], { 'moved', ticket })
     call('SREM', P .. 'waiting:' .. known[2], ticket)
     call('SADD', P .. 'waiting:' .. coordinator, ticket)
-    send_mail()
   end
   if not again then
     call('HSET', P .. 'ticket:' .. ticket, 'coordinator', coordinator, 'token', ARGV[8], 'ttl', ARGV[6], 'metadata', ARGV[9],
       'affinity', ARGV[13], 'grace', ARGV[14])
   end
-  if moves then
-    waits('requeued', ticket_terms(ticket)) -- every copy of the pool says where it waits
-    save_clock()
-  end
-  return { 'queued', known[3] }
+  if moves then waits('requeued', ticket_terms(ticket)) end -- every copy of the pool says where it waits
+  return { 'queued', known[3] }, moves
 end
 if not again then
   local scope, place = string.match(selector, '/(%a+)=([^?]*)')
@@ -97,6 +93,4 @@ else
   waits('queued', terms)
   if most > 1 and find_several(terms, most) then word = 'offered' end
 end
-save_clock()
-send_mail()
-return { word, score }
+return { word, score }, true

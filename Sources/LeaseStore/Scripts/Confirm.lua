@@ -1,8 +1,9 @@
 -- Confirm: the agent takes an offer; the lease begins (design §4.2).
 -- uses: Keys Clock Events Mail Session Match
+-- calls: 4 words each
 -- ARGV 1 host, 2 instance, 3 session, 4 lease
 -- returns {"held"} | {"gone"} | {"unknown-host"} | {"stale-session"}
-local trouble = session_trouble()
+local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
 local lease = ARGV[4]
 local key = P .. 'lease:' .. lease
@@ -26,6 +27,4 @@ event('granted', 'unit', record.unit, 'lease', lease, 'holder', record.holder, '
 local message = { 'granted', record.ticket, lease, record.token, record.ttl, record.beat }
 if record.also ~= '' then message[#message + 1] = record.also end
 tell_coordinator(record.coordinator, message)
-save_clock()
-send_mail()
-return { 'held' }
+return { 'held' }, true

@@ -2,7 +2,7 @@
 -- uses: Keys Clock Events Mail Session Match
 -- ARGV 1 host, 2 instance, 3 session, 4 ms after which its records are dropped
 -- returns {"ok"} | {"unknown-host"} | {"stale-session"}
-local trouble = session_trouble()
+local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
 suspect(SELF)
 call('ZREM', P .. 'hosts', SELF)

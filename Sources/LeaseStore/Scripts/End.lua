@@ -2,7 +2,7 @@
 -- uses: Keys Clock Events Mail Session Match
 -- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 reason
 -- returns {"ended", own mail} | {"unknown-lease", ""} | {"unknown-host"} | {"stale-session"}
-local trouble = session_trouble()
+local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
 local lease, reason = ARGV[4], ARGV[5]
 local record = lease_record(lease)

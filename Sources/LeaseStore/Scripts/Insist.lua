@@ -3,7 +3,7 @@
 -- uses: Keys Clock Events Mail Session Match Preemption
 -- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 ticket, 6 by
 -- returns {"ending"} | {"spared"} | {"unknown-lease"} | {"unknown-host"} | {"stale-session"}
-local trouble = session_trouble()
+local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
 local lease, ticket, by = ARGV[4], ARGV[5], ARGV[6]
 local record = lease_record(lease)

@@ -3,7 +3,7 @@
 -- uses: Keys Clock Events Mail Session Match
 -- ARGV 1 host, 2 instance, 3 session, 4 lease, 5 highest fencing of the unit, 6 why
 -- returns {"ok"} | {"unknown-host"} | {"stale-session"}
-local trouble = session_trouble()
+local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
 fence = math.max(fence, tonumber(ARGV[5]))
 local lease = ARGV[4]

@@ -1,5 +1,6 @@
 -- Release: a holder gives its lease back; the unit is matched again in the same script (design §4.4).
 -- uses: Keys Clock Events Mail Match
+-- calls: 7 words each
 -- ARGV 1 "token", 2 lease, 3 token hash, 4 by  |  1 "holder", 2 caller, 3 holder, 4 by, 5 kind, 6 coordinator, 7 number of its
 -- last heartbeat
 -- returns {"released", n} | {"not-held"} | {"marked"} | {"late"}
@@ -27,6 +28,4 @@ else
 end
 give_back(lease, record, 'released', ARGV[4])
 if ARGV[1] == 'holder' then remember_gone(lease, 'released', ARGV[4]) end -- its token's owner may not know
-save_clock()
-send_mail()
-return { 'released', 1 }
+return { 'released', 1 }, true

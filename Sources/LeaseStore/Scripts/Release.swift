@@ -26,7 +26,7 @@ extension LeaseStore {
         _ lease: LeaseID, token: TokenHash, by: String
     ) async throws(StoreError) -> ReleaseOutcome {
         try await run(
-            ScriptLibrary.release, [.text("token"), .text(lease.text), .text(token.text), .text(by)]
+            ScriptLibrary.release, [.text("token"), .text(lease.text), .text(token.text), .text(by), "", "", ""]
         ).releaseOutcome()
     }
 

@@ -12,8 +12,8 @@ extension LeaseStore {
             ScriptLibrary.renewed,
             origin.arguments + [
                 .text(lease.text), .text(nonce), .text(coordinator.text), .text(token.text),
-                .integer(ttl.milliseconds), .text(""),
-            ] + (also.isEmpty ? [] : [.text(also.map(\.text).joined(separator: " "))])
+                .integer(ttl.milliseconds), .text(""), .text(also.map(\.text).joined(separator: " ")),
+            ]
         ).wordOutcome()
     }
 
@@ -25,7 +25,7 @@ extension LeaseStore {
             ScriptLibrary.renewed,
             origin.arguments + [
                 .text(lease.text), .text(nonce), .text(coordinator.text), .text(""), .integer(0),
-                .text(reason.rawValue),
+                .text(reason.rawValue), .text(""),
             ]
         ).wordOutcome()
     }

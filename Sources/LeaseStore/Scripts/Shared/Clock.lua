@@ -24,6 +24,11 @@ local function next_fence()
   fence = math.max(fence + 1, now)
   return fence
 end
+-- For the next of several calls of one script.
+local function next_moment()
+  now = now + 1
+  now_ms = math.floor(now / 1000)
+end
 -- Most scripts move only the first.
 local function save_clock()
   local last = int(now)

@@ -1,0 +1,108 @@
+import EventLoop
+import LeaseModel
+import LeaseStore
+import TestSupport
+import Testing
+
+/// Calls of one turn run in one script, one after the other.
+@Suite struct `Several calls in one script` {
+    /// All of these in one turn of the loop; their outcomes in their order.
+    private func together<Outcome: Sendable>(
+        _ pool: Pool, _ names: [String], _ call: @escaping @Sendable (String) async throws -> Outcome
+    ) async throws -> [Outcome] {
+        let loop = pool.redis.loop
+        return try await Task(executorPreference: loop) {
+            try await withThrowingTaskGroup(of: (Int, Outcome).self) { group in
+                for (index, name) in names.enumerated() {
+                    group.addTask(executorPreference: loop) { (index, try await call(name)) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+            }
+        }.value
+    }
+
+    private func scriptsRun(_ pool: Pool) async throws -> Int {
+        let text = try await pool.redis.client.command(["INFO", "commandstats"]).text ?? ""
+        _ = try await pool.redis.client.command(["CONFIG", "RESETSTAT"])
+        return text.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("cmdstat_evalsha") }.reduce(0) {
+            sum, line in
+            sum + (Int(line.split(separator: "=")[1].prefix { $0.isNumber }) ?? 0)
+        }
+    }
+
+    @Test func `serve as the same calls do one after the other, each at a moment of its own`() async throws {
+        try await withPool(units: 4) { pool in
+            // Each script is known to the server from here on.
+            let first = try await pool.grant("first")
+            #expect(try await pool.store.release(first, token: TokenHash("hash-first"), by: "") == .released(1))
+            _ = try await scriptsRun(pool)
+
+            let names = (10...19).map { "t\($0)" }
+            let asked = try await together(pool, names) { try await pool.ask($0) }
+            #expect(try await scriptsRun(pool) == 1)
+            var scores: [Int64] = []
+            for (index, outcome) in asked.enumerated() {
+                switch outcome {
+                case .offered(let score) where index < 4: scores.append(score)
+                case .queued(let score) where index >= 4: scores.append(score)
+                default: Issue.record("\(names[index]) was answered \(outcome)")
+                }
+            }
+            #expect(zip(scores, scores.dropFirst()).allSatisfy { $0 < $1 })
+            #expect(try await pool.queue() == Array(names.dropFirst(4)))
+
+            var leases: [String: LeaseID] = [:]
+            for name in names.prefix(4) { leases[name] = try await pool.requireLease(of: name) }
+            let offered = leases
+            #expect(Set(leases.values.map(\.fencing)).count == 4)
+            _ = try await scriptsRun(pool)
+            let origin = try pool.origin()
+            let confirmed = try await together(pool, Array(names.prefix(5))) { name in
+                try await pool.store.confirm(origin, offered[name] ?? LeaseID("h1/0#1"))
+            }
+            #expect(confirmed == [.held, .held, .held, .held, .gone])
+            #expect(try await scriptsRun(pool) == 1)
+            let grants = try await pool.coordinatorMessages("c1", atLeast: 5).dropFirst()
+            #expect(
+                grants.map { message in
+                    if case .granted(let grant) = message { grant.ticket.text } else { "\(message)" }
+                } == Array(names.prefix(4)))
+
+            _ = try await scriptsRun(pool)
+            let released = try await together(pool, Array(names.prefix(4))) { name in
+                let token = TokenHash(name == "t11" ? "guess" : "hash-\(name)")
+                return try await pool.store.release(offered[name] ?? LeaseID("h1/0#1"), token: token, by: "")
+            }
+            #expect(released == [.released(1), .notHeld, .released(1), .released(1)])
+            #expect(try await scriptsRun(pool) == 1)
+            // Those who waited have them, in their order and with fencing tokens of their own, higher ones.
+            var highest = offered.values.map(\.fencing).max() ?? FencingToken(0)
+            for name in names[4...6] {
+                let lease = try await pool.requireLease(of: name)
+                #expect(lease.fencing > highest)
+                highest = lease.fencing
+            }
+            #expect(try await pool.queue() == Array(names.dropFirst(7)))
+            // The next script's moment lies behind all of theirs.
+            guard case .queued(let score) = try await pool.ask("later") else { throw NoLease(ticket: "later") }
+            #expect(score > (scores.last ?? 0))
+        }
+    }
+
+    @Test func `renew each its own lease`() async throws {
+        try await withPool(units: 2) { pool in
+            let first = try await pool.grant("t1")
+            let second = try await pool.grant("t2")
+            let tokens = ["t1": first, "t2": second, "other": first]
+            let asked = try await together(pool, ["t1", "other", "t2"]) { name in
+                try await pool.store.renew(
+                    tokens[name] ?? first, token: TokenHash("hash-\(name)"), nonce: "n-\(name)",
+                    coordinator: pool.coordinator)
+            }
+            #expect(asked == [.asked, .wrongToken, .asked])
+            let told = try await pool.agentMessages("a1", atLeast: 4).suffix(2)
+            #expect(told.map { "\($0)" }.joined().contains("n-t1"))
+            #expect(told.map { "\($0)" }.joined().contains("n-t2"))
+        }
+    }
+}
