@@ -48,16 +48,27 @@ extension EndToEnd {
                 _ = try await bridge.unlock(id: "holder")
                 #expect(try await waiting.value.isAcquired)
 
-                var scrape = Scrape()
-                try scrape.take(try await bridge.get("/metrics").text)
                 let agent = HTTPEndpoint.unix(path: "\(service.redis.directory)/agent/agent.sock")
-                let shown = try await service.client.send(.get, "/metrics", to: agent, timeout: .seconds(10))
-                #expect(shown.headers["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
-                try scrape.take(String(decoding: shown.body, as: UTF8.self))
                 #expect(
                     try await service.client.send(.post, "/metrics", to: agent, timeout: .seconds(10)).status == 405)
                 // Nothing has gone wrong here, so the agent has rejected nothing.
                 let unseen: Set = ["leasehold_agent_rejects_total"]
+                let names = try Set(
+                    Self.queries().flatMap { $0.matches(of: /leasehold_[a-z_]+/).map { String($0.output) } })
+                @Sendable func look() async throws -> Scrape {
+                    var scrape = Scrape()
+                    try scrape.take(try await bridge.get("/metrics").text)
+                    let shown = try await service.client.send(.get, "/metrics", to: agent, timeout: .seconds(10))
+                    #expect(shown.headers["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
+                    try scrape.take(String(decoding: shown.body, as: UTF8.self))
+                    return scrape
+                }
+                // What a coordinator reads from the pool's events it counts a moment later.
+                try await eventually("each series is shown by somebody", is: [String]()) {
+                    let series = try await look().series
+                    return names.subtracting(unseen).filter { series[$0] == nil }.sorted()
+                }
+                let scrape = try await look()
 
                 for query in try Self.queries() {
                     for match in query.matches(of: /(leasehold_[a-z_]+)(?:\{([^}]*)\})?/) {
