@@ -42,7 +42,7 @@ package struct Mutant: Sendable {
                 ScriptEdit(
                     script: "Renew",
                     find: "tell_agent(host_of(lease), { 'renew', lease, ARGV[2], '', ARGV[3], ARGV[4] })",
-                    replace: "put(ARGV[4], { 'renewed', lease, ARGV[3], record and record.ttl or '1000' })"
+                    replace: "put(ARGV[4], { 'renewed', lease, ARGV[3], '1000' })"
                 )
             ]),
         Mutant(

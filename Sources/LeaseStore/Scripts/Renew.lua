@@ -5,10 +5,10 @@
 -- ARGV 1 lease, 2 token hash, 3 nonce, 4 coordinator
 -- returns {"asked"} | {"gone", reason, by} | {"wrong-token"} | {"unheard"}
 local lease = ARGV[1]
-local record = lease_record(lease)
-if record then
-  if record.token ~= ARGV[2] or record.state == 'offered' then return { 'wrong-token' } end
-  if record.state == 'ending' then return { 'gone', record.reason, record.by } end
+local state, token, reason, by = unpack(call('HMGET', P .. 'lease:' .. lease, 'state', 'token', 'reason', 'by'))
+if state then
+  if token ~= ARGV[2] or state == 'offered' then return { 'wrong-token' } end
+  if state == 'ending' then return { 'gone', reason or '', by or '' } end
 else
   local gone = call('GET', P .. 'gone:' .. lease)
   if gone then

@@ -11,13 +11,13 @@ local lease, is_known = ARGV[4], false
 if ARGV[9] ~= '' then
   tell_coordinator(ARGV[6], { 'renewal-refused', lease, ARGV[5], ARGV[9] })
 else
-  local record = lease_record(lease)
-  if record and record.state == 'held' then
+  local state, token, unit, holder = unpack(call('HMGET', P .. 'lease:' .. lease, 'state', 'token', 'unit', 'holder'))
+  if state == 'held' then
     local expires = int(now_ms + tonumber(ARGV[8]))
     call('HSET', P .. 'lease:' .. lease, 'token', ARGV[7], 'expires', expires)
     -- Answered again: the ticket is that coordinator's, also where this is an older copy.
-    if record.token ~= ARGV[7] then call('HSET', P .. 'lease:' .. lease, 'coordinator', ARGV[6]) end
-    event('renewed', 'unit', record.unit, 'lease', lease, 'holder', record.holder, 'expires', expires)
+    if token ~= ARGV[7] then call('HSET', P .. 'lease:' .. lease, 'coordinator', ARGV[6]) end
+    event('renewed', 'unit', unit, 'lease', lease, 'holder', holder, 'expires', expires)
     is_known = true
   end
   tell_coordinator(ARGV[6], { 'renewed', lease, ARGV[5], ARGV[8], ARGV[10] ~= '' and ARGV[10] or nil })
