@@ -8,7 +8,7 @@ actor Run {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// What is done to the programs.
-    enum Kind: Sendable { case nemesis, flush(rounds: Int), stop(rounds: Int) }
+    enum Kind: Sendable { case nemesis, flush(rounds: Int), stop(rounds: Int), cut(rounds: Int) }
 
     private let loop: EventLoop
     private let kind: Kind
@@ -23,6 +23,7 @@ actor Run {
             case .nemesis: plan
             case .flush: FlushScenario.plan(plan)
             case .stop: StopScenario.plan(plan)
+            case .cut: CutScenario.plan(plan)
             }
         self.directory = directory
         self.loop = loop
@@ -70,6 +71,7 @@ actor Run {
             failures = await (try FlushScenario(world, seed: plan.seed)).run(rounds: rounds)
             world.history.note("loss", ["on": false])
         case .stop(let rounds): failures = await (try StopScenario(world, seed: plan.seed)).run(rounds: rounds)
+        case .cut(let rounds): failures = await (try CutScenario(world, seed: plan.seed)).run(rounds: rounds)
         }
         for failure in failures { world.history.note("final", ["what": .string(failure)]) }
     }
