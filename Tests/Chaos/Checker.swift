@@ -17,6 +17,8 @@ struct Checker {
     struct Belief {
         var lease: String
         var unit: String
+        /// The same and, where the lease spans several, the others.
+        var units: [String]
         var fencing: Int64
         var holder: String
         var request: String
@@ -35,6 +37,8 @@ struct Checker {
     private let admins: [CallRecord]
     /// Calls a request.
     private var attempts: [String: Int] = [:]
+    /// Units a request, where it asked for several.
+    private var asked: [String: Int] = [:]
 
     init(_ records: Records) {
         self.records = records
@@ -59,7 +63,10 @@ struct Checker {
     private static let looking: Int64 = 600_000
 
     mutating func check() {
-        for call in records.calls where call.operation == "lock" { attempts[call.request, default: 0] += 1 }
+        for call in records.calls where call.operation == "lock" {
+            attempts[call.request, default: 0] += 1
+            if call.facts["sel"]?.string == "count=2" { asked[call.request] = 2 }
+        }
         believe()
         checkAnswers()
         checkExclusivity()
@@ -95,8 +102,10 @@ struct Checker {
                 continue
             }
             let until = call.sent + waited + left
+            let units = call.answer["units"]?.array?.compactMap(\.string) ?? [unit]
             let belief = Belief(
-                lease: call.lease, unit: unit, fencing: fencing, holder: call.holder, request: call.request,
+                lease: call.lease, unit: unit, units: units, fencing: fencing, holder: call.holder,
+                request: call.request,
                 asked: call.sent, from: call.ended, until: until, told: until)
             guard var known = byLease[call.lease] else {
                 byLease[call.lease] = belief
@@ -180,15 +189,25 @@ struct Checker {
             }
             if belief.until > latest[belief.request]?.until ?? 0 { latest[belief.request] = belief }
         }
+        for belief in beliefs {
+            let hosts = Set(belief.units.map { $0.prefix { $0 != "/" } })
+            let number = asked[belief.request] ?? 1
+            if belief.units.first != belief.unit || Set(belief.units).count != number || hosts.count != 1 {
+                fail("answers", "\(belief.lease) has \(belief.units) for a request of \(number)")
+            }
+            counts["leases of several units", default: 0] += number > 1 ? 1 : 0
+        }
         for belief in beliefs where belief.lease != "\(belief.unit)#\(belief.fencing)" {
             fail("answers", "\(belief.lease) names another unit or fencing token than \(belief.unit) \(belief.fencing)")
         }
     }
 
     private mutating func checkExclusivity() {
-        for (unit, beliefs) in Dictionary(grouping: beliefs.filter { $0.from < $0.until }, by: \.unit).sorted(by: {
-            $0.key < $1.key
-        }) {
+        var byUnit: [String: [Belief]] = [:]
+        for belief in beliefs where belief.from < belief.until {
+            for unit in belief.units { byUnit[unit, default: []].append(belief) }
+        }
+        for (unit, beliefs) in byUnit.sorted(by: { $0.key < $1.key }) {
             var latest: Belief?
             var highest: Belief?
             for belief in beliefs {
@@ -354,13 +373,15 @@ struct Checker {
             else { continue }
             let parts = lease.split(separator: "#")
             guard parts.count == 2, let fencing = Int64(parts[1]) else { continue }
-            let unit = String(parts[0])
-            var known = last[server]?[unit]
-            if let earlier = known, mayForget(unit, earlier.at, entry.at) { known = nil }
-            if let known, fencing <= known.fencing {
-                fail("fencing", "the stream of \(server) grants \(lease) after \(unit)#\(known.fencing)")
-            } else {
-                last[server, default: [:]][unit] = (fencing, entry.at)
+            let others = entry.facts["also"]?.string?.split(separator: " ").map(String.init) ?? []
+            for unit in [String(parts[0])] + others {
+                var known = last[server]?[unit]
+                if let earlier = known, mayForget(unit, earlier.at, entry.at) { known = nil }
+                if let known, fencing <= known.fencing {
+                    fail("fencing", "the stream of \(server) grants \(lease) of \(unit) after #\(known.fencing)")
+                } else {
+                    last[server, default: [:]][unit] = (fencing, entry.at)
+                }
             }
         }
     }
@@ -400,7 +421,7 @@ extension Checker.Belief {
 extension CallRecord {
     /// Whether an admin's call concerns this lease.
     fileprivate func covers(_ belief: Checker.Belief) -> Bool {
-        if let unit = facts["unit"]?.string { return unit == belief.unit }
+        if let unit = facts["unit"]?.string { return belief.units.contains(unit) }
         if let host = facts["host"]?.string { return belief.unit.hasPrefix(host + "/") }
         if let holder = facts["holder"]?.string { return holder == belief.holder }
         return true
