@@ -3,8 +3,8 @@ import EventLoop
 /// One command to one server, over a connection that is made for it and ends with the answer.
 ///
 /// `@unchecked Sendable` holds because it is used on the loop's thread alone.
-final class RedisQuestion: @unchecked Sendable {
-    typealias Tell = (Result<RedisReply, RedisError>) -> Void
+package final class RedisQuestion: @unchecked Sendable {
+    package typealias Tell = (Result<RedisReply, RedisError>) -> Void
 
     private let loop: EventLoop
     private let logIn: [RedisArgument]
@@ -15,14 +15,15 @@ final class RedisQuestion: @unchecked Sendable {
         self?.finish(.failure(RedisError(.deadline, "no answer in time")))
     }
 
-    init(loop: EventLoop, user: String?, password: String?, command: [RedisArgument]) {
+    package init(loop: EventLoop, user: String?, password: String?, command: [RedisArgument]) {
         self.loop = loop
         self.command = command
         logIn = RedisEndpoint.logIn(user: user, password: password)
     }
 
-    /// Asks; `tell` is called exactly once, never inside this call, unless `cancel` comes first.
-    func ask(_ address: RedisEndpoint.Address, within deadline: Duration, tell: @escaping Tell) {
+    /// Asks; `tell` is called exactly once, never inside this call, unless `cancel` comes first. The question has to be
+    /// kept until then.
+    package func ask(_ address: RedisEndpoint.Address, within deadline: Duration, tell: @escaping Tell) {
         precondition(self.tell == nil && link == nil, "a question is asked once")
         self.tell = tell
         timer.arm(after: deadline)
@@ -35,7 +36,8 @@ final class RedisQuestion: @unchecked Sendable {
         }
     }
 
-    func cancel() {
+    /// Nothing is told any more.
+    package func cancel() {
         tell = nil
         timer.disarm()
         link?.close(because: "not needed any more")

@@ -74,7 +74,9 @@ final class Caller: Sendable {
     private static func facts(_ answer: Answer, _ number: String) -> JSONObject {
         var end: JSONObject = ["n": .string(number), "s": .integer(Int64(answer.status))]
         if !answer.failure.isEmpty { end["x"] = .string(answer.failure) }
-        for name in ["error", "status", "lease", "unit", "fencing_token", "released", "ending", "by", "reason", "why"] {
+        for name in [
+            "error", "status", "lease", "unit", "units", "fencing_token", "released", "ending", "by", "reason", "why",
+        ] {
             if let value = answer.body[name] { end[name] = value }
         }
         if let left = answer.body["expires_in"]?.number { end["left"] = .integer(Int64(left * 1_000_000)) }

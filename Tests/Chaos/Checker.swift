@@ -4,7 +4,12 @@ import JSON
 struct Checker {
     let records: Records
     let calm: Windows
+    /// Faults in which Redis loses records.
     let loss: Windows
+    /// No server was the only master: what one knew may be unknown to the next.
+    let doubt: Windows
+    /// A server ended, or began to follow another one: its last events may have been read by nobody.
+    let turns: Windows
     var violations: [String] = []
     var counts: [String: Int] = [:]
 
@@ -12,6 +17,8 @@ struct Checker {
     struct Belief {
         var lease: String
         var unit: String
+        /// The same and, where the lease spans several, the others.
+        var units: [String]
         var fencing: Int64
         var holder: String
         var request: String
@@ -30,11 +37,17 @@ struct Checker {
     private let admins: [CallRecord]
     /// Calls a request.
     private var attempts: [String: Int] = [:]
+    /// Units a request, where it asked for several.
+    private var asked: [String: Int] = [:]
 
     init(_ records: Records) {
         self.records = records
         calm = Windows(records, "calm")
         loss = Windows(records, "loss", before: 2_000_000, after: 2_000_000)
+        doubt = Windows(records, "doubt", before: Self.looking, after: Self.looking)
+        var turns = Windows()
+        for entry in records.all("role") { turns.add((entry.at - Self.looking)...(entry.at + Self.looking)) }
+        self.turns = turns
         admins = records.calls.filter { $0.operation == "admin" }
         // One that goes back leaves the pool clock ahead as well: it does not follow, and runs on when it returns.
         let ahead =
@@ -46,8 +59,14 @@ struct Checker {
             }
     }
 
+    /// How far what the servers show may be behind, in microseconds.
+    private static let looking: Int64 = 600_000
+
     mutating func check() {
-        for call in records.calls where call.operation == "lock" { attempts[call.request, default: 0] += 1 }
+        for call in records.calls where call.operation == "lock" {
+            attempts[call.request, default: 0] += 1
+            if call.facts["sel"]?.string == "count=2" { asked[call.request] = 2 }
+        }
         believe()
         checkAnswers()
         checkExclusivity()
@@ -83,8 +102,10 @@ struct Checker {
                 continue
             }
             let until = call.sent + waited + left
+            let units = call.answer["units"]?.array?.compactMap(\.string) ?? [unit]
             let belief = Belief(
-                lease: call.lease, unit: unit, fencing: fencing, holder: call.holder, request: call.request,
+                lease: call.lease, unit: unit, units: units, fencing: fencing, holder: call.holder,
+                request: call.request,
                 asked: call.sent, from: call.ended, until: until, told: until)
             guard var known = byLease[call.lease] else {
                 byLease[call.lease] = belief
@@ -159,12 +180,22 @@ struct Checker {
         // A call that repeats another and outlives its lease gets another one.
         var latest: [String: Belief] = [:]
         for belief in beliefs {
-            if let known = latest[belief.request], belief.from < known.until, loss.meets(known.from, belief.from) {
+            if let known = latest[belief.request], belief.from < known.until,
+                loss.meets(known.from, belief.from) || doubt.meets(known.from, belief.from)
+            {
                 counts["requests told another lease when Redis had lost the first", default: 0] += 1
             } else if let known = latest[belief.request], belief.from < known.until {
                 fail("answers", "the request \(belief.request) held \(known.lease) and \(belief.lease)")
             }
             if belief.until > latest[belief.request]?.until ?? 0 { latest[belief.request] = belief }
+        }
+        for belief in beliefs {
+            let hosts = Set(belief.units.map { $0.prefix { $0 != "/" } })
+            let number = asked[belief.request] ?? 1
+            if belief.units.first != belief.unit || Set(belief.units).count != number || hosts.count != 1 {
+                fail("answers", "\(belief.lease) has \(belief.units) for a request of \(number)")
+            }
+            counts["leases of several units", default: 0] += number > 1 ? 1 : 0
         }
         for belief in beliefs where belief.lease != "\(belief.unit)#\(belief.fencing)" {
             fail("answers", "\(belief.lease) names another unit or fencing token than \(belief.unit) \(belief.fencing)")
@@ -172,9 +203,11 @@ struct Checker {
     }
 
     private mutating func checkExclusivity() {
-        for (unit, beliefs) in Dictionary(grouping: beliefs.filter { $0.from < $0.until }, by: \.unit).sorted(by: {
-            $0.key < $1.key
-        }) {
+        var byUnit: [String: [Belief]] = [:]
+        for belief in beliefs where belief.from < belief.until {
+            for unit in belief.units { byUnit[unit, default: []].append(belief) }
+        }
+        for (unit, beliefs) in byUnit.sorted(by: { $0.key < $1.key }) {
             var latest: Belief?
             var highest: Belief?
             for belief in beliefs {
@@ -315,26 +348,40 @@ struct Checker {
         let events = records.all("event")
         guard !events.isEmpty else { return }
         var granted: Set<String> = []
-        var last: [String: (fencing: Int64, at: Int64)] = [:]
+        counts["events read"] = events.count
         for event in events {
-            guard let type = event.facts["type"]?.string else { continue }
-            counts["events read", default: 0] += 1
-            guard let lease = event.facts["lease"]?.string, type == "granted" || type == "restored" else { continue }
-            granted.insert(lease)
-            let parts = lease.split(separator: "#")
-            guard type == "granted", parts.count == 2, let fencing = Int64(parts[1]) else { continue }
-            let unit = String(parts[0])
-            if let known = last[unit], mayForget(unit, known.at, event.at) { last[unit] = nil }
-            if let known = last[unit], fencing <= known.fencing {
-                fail("fencing", "the stream grants \(lease) after \(unit)#\(known.fencing)")
-            } else {
-                last[unit] = (fencing, event.at)
-            }
+            guard let lease = event.facts["lease"]?.string, let type = event.facts["type"]?.string else { continue }
+            if type == "granted" || type == "restored" { granted.insert(lease) }
         }
-        for belief in beliefs where !loss.meets(belief.asked, belief.from) {
+        checkStreams()
+        for belief in beliefs where !loss.meets(belief.asked, belief.from) && !turns.meets(belief.asked, belief.from) {
             counts["grants looked up in the stream", default: 0] += 1
             if !granted.contains(belief.lease) {
                 fail("audit", "\(belief.lease), told to \(belief.holder), is not in the stream")
+            }
+        }
+    }
+
+    /// The order of grants in the stream of each server, until that takes over another one's.
+    private mutating func checkStreams() {
+        var last: [String: [String: (fencing: Int64, at: Int64)]] = [:]
+        for entry in records.others {
+            let server = entry.facts["r"]?.string ?? ""
+            if entry.kind == "role", entry.facts["of"] != nil { last[server] = nil }
+            guard entry.kind == "event" || entry.kind == "event-again", entry.facts["type"]?.string == "granted",
+                entry.facts["taken"] == nil, let lease = entry.facts["lease"]?.string
+            else { continue }
+            let parts = lease.split(separator: "#")
+            guard parts.count == 2, let fencing = Int64(parts[1]) else { continue }
+            let others = entry.facts["also"]?.string?.split(separator: " ").map(String.init) ?? []
+            for unit in [String(parts[0])] + others {
+                var known = last[server]?[unit]
+                if let earlier = known, mayForget(unit, earlier.at, entry.at) { known = nil }
+                if let known, fencing <= known.fencing {
+                    fail("fencing", "the stream of \(server) grants \(lease) of \(unit) after #\(known.fencing)")
+                } else {
+                    last[server, default: [:]][unit] = (fencing, entry.at)
+                }
             }
         }
     }
@@ -356,6 +403,8 @@ struct Checker {
                 1
         }
         counts["admin calls"] = admins.count
+        let promotions = records.all("promoted").count
+        if promotions > 0 { counts["replicas promoted"] = promotions }
         counts["clients"] = Set(records.calls.map(\.holder)).count
     }
 
@@ -372,7 +421,7 @@ extension Checker.Belief {
 extension CallRecord {
     /// Whether an admin's call concerns this lease.
     fileprivate func covers(_ belief: Checker.Belief) -> Bool {
-        if let unit = facts["unit"]?.string { return unit == belief.unit }
+        if let unit = facts["unit"]?.string { return belief.units.contains(unit) }
         if let host = facts["host"]?.string { return belief.unit.hasPrefix(host + "/") }
         if let holder = facts["holder"]?.string { return holder == belief.holder }
         return true

@@ -31,7 +31,8 @@ actor Client {
     private struct Held {
         var lease: String
         var token: String
-        var unit: String
+        /// All of one host.
+        var units: [String]
         var fencing: Int64
         /// Until when this program may believe that it holds.
         var until: Int64
@@ -89,6 +90,10 @@ actor Client {
         case 4:
             wish.selector = "model-load"
             wish.members["kind"] = "model-load"
+        case 5, 6:
+            wish.selector = "count=2"
+            wish.members["count"] = 2
+            if random.below(2) == 0 { wish.members["host"] = .string(host) }
         default: break
         }
         if random.below(10) < 7 { wish.request = "\(name)-r\(count)-\(random.next() % 1_000_000)" }
@@ -145,11 +150,12 @@ actor Client {
 
     private static func held(_ answer: Caller.Answer) -> Held? {
         guard answer.status == 200, let lease = answer.body["lease"]?.string, let token = answer.body["token"]?.string,
-            let unit = answer.body["unit"]?.string, let fencing = answer.body["fencing_token"]?.integer,
+            let units = answer.body["units"]?.array?.compactMap(\.string),
+            let fencing = answer.body["fencing_token"]?.integer,
             let left = answer.body["expires_in"]?.number, let waited = answer.body["waited_ms"]?.number
         else { return nil }
         let until = answer.sent + Int64(waited * 1000) + Int64(left * 1_000_000)
-        return Held(lease: lease, token: token, unit: unit, fencing: fencing, until: until)
+        return Held(lease: lease, token: token, units: units, fencing: fencing, until: until)
     }
 
     /// Asks, and closes the connection some time later, whatever has come.
@@ -217,11 +223,12 @@ actor Client {
     }
 
     private func operate(_ held: Held) async {
-        guard Moment.now < held.until else { return }
-        _ = await caller.ask(
-            "/operate", of: around.device,
-            ["unit": .string(held.unit), "fencing_token": .integer(held.fencing), "lease": .string(held.lease)],
-            timeout: .seconds(2))
+        for unit in held.units where Moment.now < held.until {
+            _ = await caller.ask(
+                "/operate", of: around.device,
+                ["unit": .string(unit), "fencing_token": .integer(held.fencing), "lease": .string(held.lease)],
+                timeout: .seconds(2))
+        }
     }
 
     private enum Renewal { case until(Int64), over, unknown }
@@ -240,7 +247,10 @@ actor Client {
         let byHolder = random.below(10) == 0
         let members: JSONObject =
             byHolder
-            ? ["id": .string(holder), "kind": held.unit.hasSuffix("model-load") ? "model-load" : "gpu"]
+            ? [
+                "id": .string(holder),
+                "kind": held.units.contains { $0.hasSuffix("model-load") } ? "model-load" : "gpu",
+            ]
             : ["token": .string(held.token)]
         for attempt in 0..<(byHolder ? 1 : 3) {
             let answer = await caller.call(

@@ -12,16 +12,26 @@ struct Fault: Sendable {
         let random: RandomSource
 
         func wait() async { await world.loop.sleep(for: lasts) }
+
+        /// The Redis server that is hit where any may be: the master, now and then a replica.
+        func server() async -> String {
+            var random = random
+            let master = await world.master()
+            guard random.below(5) == 0 else { return master }
+            return random.element(world.plan.redisServers.filter { $0 != master } + [master])
+        }
     }
 
     /// What a fault hits; two faults never hit the same thing at one time.
-    enum Aim: Sendable { case coordinator, agent, worker, redis, clock, redisLink, clientLink, probe, host }
+    enum Aim: Sendable {
+        case coordinator, agent, worker, redis, failover, sentinel, clock, redisLink, clientLink, probe, host
+    }
 
     /// Whether it can break out in this run.
     func fits(_ plan: Plan) -> Bool {
         switch aim {
         case .redisLink, .clientLink: plan.network == nil
-        case .host: plan.network != nil
+        case .host, .failover, .sentinel: plan.network != nil
         case .coordinator, .agent, .worker, .redis, .clock:
             !name.hasPrefix("twin-") && name != "agent-id-twice" || plan.network == nil
         case .probe: plan.probedAgent >= 0
@@ -41,7 +51,8 @@ struct Fault: Sendable {
         case .coordinator: "c\(random.below(plan.coordinators))"
         case .agent: "a\(random.below(plan.agents))"
         case .worker: "w\(random.below(plan.workers))"
-        case .redis: "redis"
+        case .redis, .failover: "redis"
+        case .sentinel: random.element(plan.sentinels)
         case .clock: "clock"
         case .redisLink:
             random.below(plan.coordinators + plan.agents) < plan.coordinators
@@ -54,7 +65,7 @@ struct Fault: Sendable {
 
     static let all: [Fault] =
         programs("coordinator", .coordinator) + programs("agent", .agent) + programs("client", .worker)
-        + hosts + redis + clocks + links("redis-link", .redisLink) + links("client-link", .clientLink) + odd
+        + hosts + redis + failovers + clocks + links("redis-link", .redisLink) + links("client-link", .clientLink) + odd
 
     /// What happens to any process.
     private static func programs(_ role: String, _ aim: Aim) -> [Fault] {
@@ -140,11 +151,12 @@ struct Fault: Sendable {
 
     private static func clock(_ name: String, _ steps: [Double]) -> Fault {
         Fault(name: name, aim: .clock) { outbreak in
+            let directory = outbreak.world.clockDirectory(await outbreak.world.master())
             for step in steps {
-                try FakeClock.step(in: outbreak.world.directory, by: .microseconds(Int64(step * 1_000_000)))
+                try FakeClock.step(in: directory, by: .microseconds(Int64(step * 1_000_000)))
                 await outbreak.world.loop.sleep(for: outbreak.lasts / steps.count)
             }
-            try FakeClock.step(in: outbreak.world.directory, by: .zero)
+            try FakeClock.step(in: directory, by: .zero)
         }
     }
 }

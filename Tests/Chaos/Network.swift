@@ -46,9 +46,14 @@ struct Network: Sendable {
     }
 
     /// Loses what a host sends or is sent, silently, as a broken switch does.
-    func cut(_ host: Int, _ cut: Cut) throws { try set(host, cut, wrongly: true) }
+    func cut(_ host: Int, _ cut: Cut) throws { try run(cutting(host, cut), host) }
 
-    func heal(_ host: Int) throws { try set(host, .both, wrongly: false) }
+    func heal(_ host: Int) throws { try run(healing(host), host) }
+
+    /// The words of the command that does so.
+    func cutting(_ host: Int, _ cut: Cut) -> [String] { pointing(host, cut, wrongly: true) }
+
+    func healing(_ host: Int) -> [String] { pointing(host, .both, wrongly: false) }
 
     /// Takes the host's cable out, which it notices.
     func unplug(_ host: Int) throws { _ = try Shell.run(["ip", "link", "set", "port\(host)", "down"]) }
@@ -57,15 +62,19 @@ struct Network: Sendable {
 
     private func everywhere(but host: Int) -> [Int] { (0..<hosts).filter { $0 != host } }
 
-    private func set(_ host: Int, _ cut: Cut, wrongly: Bool) throws {
+    private func run(_ command: [String], _ host: Int) throws {
+        guard try Shell.run(command) else {
+            throw Arguments.Wrong(description: "\(Self.name(host)) could not be cut off or healed")
+        }
+    }
+
+    private func pointing(_ host: Int, _ cut: Cut, wrongly: Bool) -> [String] {
         var script = ""
         if cut != .received { script += Self.pointing(host, everywhere(but: host), wrongly: wrongly) }
         if cut != .sent {
             for other in everywhere(but: host) { script += Self.pointing(other, [host], wrongly: wrongly) }
         }
-        guard try Shell.run(["sh", "-c", script]) else {
-            throw Arguments.Wrong(description: "\(Self.name(host)) could not be cut off or healed")
-        }
+        return ["sh", "-c", script]
     }
 
     /// Lets a host take others for where they are, or for where nobody is.

@@ -27,10 +27,21 @@ struct Plan: Sendable {
     var clientTTL = Duration.seconds(3)
     var lockDelay = Duration.milliseconds(300)
 
-    /// The host that a program runs on where there is a network: Redis first, then the others; a worker on each.
+    /// Where there is a network three servers, of which one is the master, and as many sentinels.
+    var redisServers: [String] { network == nil ? ["redis"] : Self.redisHosts.indices.map { "r\($0)" } }
+    var sentinels: [String] { network == nil ? [] : Self.sentinelHosts.indices.map { "s\($0)" } }
+
+    /// One by itself, one beside a coordinator, one beside an agent.
+    private static let redisHosts = [0, 1, 3]
+    /// Whichever host is cut off, two sentinels are left; some masters take one with them.
+    private static let sentinelHosts = [1, 3, 4]
+
+    /// The host that a program runs on where there is a network: one for Redis, then the others; a worker on each.
     func place(of program: String) -> Int {
         let number = Int(program.drop { !$0.isNumber }.prefix { $0.isNumber }) ?? 0
         return switch program.first {
+        case "r": Self.redisHosts[number]
+        case "s": Self.sentinelHosts[number]
         case "c": 1 + number
         case "a": 1 + coordinators + number
         case "w": number

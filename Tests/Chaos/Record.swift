@@ -94,6 +94,8 @@ struct Records {
 struct Windows {
     private(set) var all: [ClosedRange<Int64>] = []
 
+    init() {}
+
     /// From the `on` to the `off` entries of this kind; several may be on at one time.
     init(_ records: Records, _ kind: String, before: Int64 = 0, after: Int64 = 0) {
         var depth = 0

@@ -8,14 +8,15 @@ import TestSupport
 extension Fault {
     static let redis: [Fault] = [
         Fault(name: "stop-redis", aim: .redis) { outbreak in
-            await outbreak.world.stop("redis")
+            let server = await outbreak.server()
+            await outbreak.world.stop(server)
             await outbreak.wait()
-            await outbreak.world.goOn("redis")
+            await outbreak.world.goOn(server)
         },
         down("kill-redis", losesRecords: true) { _ in },
-        down("redis-starts-empty", losesRecords: true) { try Files.removeTree("\($0.redisDirectory)/appendonlydir") },
-        down("redis-file-truncated", losesRecords: true) { world in
-            let folder = "\(world.redisDirectory)/appendonlydir"
+        down("redis-starts-empty", losesRecords: true) { try Files.removeTree("\($0)/appendonlydir") },
+        down("redis-file-truncated", losesRecords: true) { directory in
+            let folder = "\(directory)/appendonlydir"
             for name in try Files.list(folder) where name.hasSuffix(".incr.aof") {
                 var status = stat()
                 guard stat("\(folder)/\(name)", &status) == 0 else { continue }
@@ -24,14 +25,15 @@ extension Fault {
         },
         Fault(name: "redis-from-old-file", aim: .redis, losesRecords: true) { outbreak in
             let world = outbreak.world
-            let folder = "\(world.redisDirectory)/appendonlydir"
+            let server = await outbreak.server()
+            let folder = "\(world.redisDirectory(server))/appendonlydir"
             _ = try Shell.run(["cp", "-r", folder, "\(folder).old"])
             await outbreak.wait()
-            await world.kill("redis", holdDown: true)
-            await world.hasEnded("redis")
+            await world.kill(server, holdDown: true)
+            await world.hasEnded(server)
             try Files.removeTree(folder)
             _ = try Shell.run(["mv", "\(folder).old", folder])
-            await world.letGo("redis")
+            await world.letGo(server)
         },
         Fault(name: "flush-all", aim: .redis, losesRecords: true) { outbreak in
             await outbreak.world.redis(["FLUSHALL"])
@@ -42,40 +44,43 @@ extension Fault {
             await outbreak.wait()
         },
         Fault(name: "redis-out-of-memory", aim: .redis) { outbreak in
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "1"])
+            let server = await outbreak.server()
+            await outbreak.world.configure(server, ["maxmemory": "1"])
             await outbreak.wait()
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "0"])
+            await outbreak.world.configure(server, ["maxmemory": "0"])
         },
         Fault(name: "redis-evicts", aim: .redis, losesRecords: true) { outbreak in
+            let server = await outbreak.server()
             await outbreak.world.evicts()
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory-policy", "allkeys-random"])
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "1"])
+            await outbreak.world.configure(server, ["maxmemory-policy": "allkeys-random", "maxmemory": "1"])
             await outbreak.wait()
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory", "0"])
-            await outbreak.world.redis(["CONFIG", "SET", "maxmemory-policy", "noeviction"])
+            await outbreak.world.configure(server, ["maxmemory": "0", "maxmemory-policy": "noeviction"])
         },
         Fault(name: "redis-read-only", aim: .redis) { outbreak in
-            await outbreak.world.redis(["REPLICAOF", "127.0.0.1", "1"])
+            let server = await outbreak.world.master()
+            await outbreak.world.redis(["REPLICAOF", "127.0.0.1", "1"], at: server)
             await outbreak.wait()
-            await outbreak.world.redis(["REPLICAOF", "NO", "ONE"])
+            await outbreak.world.redis(["REPLICAOF", "NO", "ONE"], at: server)
         },
         Fault(name: "redis-closes-connections", aim: .redis) { outbreak in
-            await outbreak.world.redis(["CLIENT", "KILL", "TYPE", "normal"])
-            await outbreak.world.redis(["CLIENT", "KILL", "TYPE", "pubsub"])
+            let server = await outbreak.server()
+            await outbreak.world.redis(["CLIENT", "KILL", "TYPE", "normal"], at: server)
+            await outbreak.world.redis(["CLIENT", "KILL", "TYPE", "pubsub"], at: server)
             await outbreak.wait()
         },
     ]
 
     /// Redis crashes, something happens to its file, and it comes back.
     private static func down(
-        _ name: String, losesRecords: Bool, _ change: @escaping @Sendable (World) throws -> Void
+        _ name: String, losesRecords: Bool, _ change: @escaping @Sendable (_ directory: String) throws -> Void
     ) -> Fault {
         Fault(name: name, aim: .redis, losesRecords: losesRecords) { outbreak in
-            await outbreak.world.kill("redis", holdDown: true)
-            await outbreak.world.hasEnded("redis")
-            try change(outbreak.world)
+            let server = await outbreak.server()
+            await outbreak.world.kill(server, holdDown: true)
+            await outbreak.world.hasEnded(server)
+            try change(outbreak.world.redisDirectory(server))
             await outbreak.wait()
-            await outbreak.world.letGo("redis")
+            await outbreak.world.letGo(server)
         }
     }
 
@@ -140,10 +145,11 @@ extension Fault {
 }
 
 extension World {
-    /// Tells Redis something, until it has heard it.
-    func redis(_ words: [String]) async {
+    /// Tells a Redis server something, the master where none is named, until it has heard it.
+    func redis(_ words: [String], at server: String? = nil) async {
+        let name = if let server { server } else { await master() }
         for _ in 0..<20 {
-            var command = ChildCommand(["redis-cli", "-s", redisSocket] + words)
+            var command = ChildCommand(["redis-cli", "-s", socket(name)] + words)
             if plan.network != nil {
                 command.environment = Environment.all.merging(["REDISCLI_AUTH": Self.secret]) { $1 }
             }
@@ -155,6 +161,14 @@ extension World {
             await loop.sleep(for: .milliseconds(100))
         }
     }
+
+    /// Changes settings of a Redis server. Where sentinels may have it write its file, that has to say the same.
+    func configure(_ server: String, _ settings: KeyValuePairs<String, String>) async {
+        for (name, value) in settings { await redis(["CONFIG", "SET", name, value], at: server) }
+        if plan.network != nil { await redis(["CONFIG", "REWRITE"], at: server) }
+    }
+
+    func master() async -> String { await watch.master }
 
     func hasEnded(_ name: String) async {
         while programs[name]?.child != nil { await loop.sleep(for: .milliseconds(5)) }

@@ -8,7 +8,7 @@ actor Run {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     /// What is done to the programs.
-    enum Kind: Sendable { case nemesis, flush(rounds: Int), stop(rounds: Int) }
+    enum Kind: Sendable { case nemesis, flush(rounds: Int), stop(rounds: Int), cut(rounds: Int) }
 
     private let loop: EventLoop
     private let kind: Kind
@@ -23,6 +23,7 @@ actor Run {
             case .nemesis: plan
             case .flush: FlushScenario.plan(plan)
             case .stop: StopScenario.plan(plan)
+            case .cut: CutScenario.plan(plan)
             }
         self.directory = directory
         self.loop = loop
@@ -42,12 +43,10 @@ actor Run {
     private func run() async {
         do {
             let world = try World(plan, directory: directory, loop: loop)
-            let tail = EventTail(world.redisEndpoint, pool: "default", history: world.history, loop: loop)
             do {
                 try await world.begin()
-                await tail.begin()
                 try await act(in: world)
-                await finish(world, tail)
+                await finish(world)
             } catch {
                 world.history.note("final", ["what": .string("the run ended early: \(error)")])
             }
@@ -72,12 +71,13 @@ actor Run {
             failures = await (try FlushScenario(world, seed: plan.seed)).run(rounds: rounds)
             world.history.note("loss", ["on": false])
         case .stop(let rounds): failures = await (try StopScenario(world, seed: plan.seed)).run(rounds: rounds)
+        case .cut(let rounds): failures = await (try CutScenario(world, seed: plan.seed)).run(rounds: rounds)
         }
         for failure in failures { world.history.note("final", ["what": .string(failure)]) }
     }
 
     /// Nothing may be left over once the clients have gone.
-    private func finish(_ world: World, _ tail: EventTail) async {
+    private func finish(_ world: World) async {
         for name in await world.endWorkers() {
             world.history.note("final", ["what": .string("\(name) did not end when it was asked to")])
         }
@@ -85,15 +85,15 @@ actor Run {
         var left = "nothing was seen"
         let deadline = loop.now + patience
         while loop.now < deadline {
-            left = await leftovers(world, tail)
+            left = await leftovers(world)
             if left.isEmpty { break }
             await loop.sleep(for: .milliseconds(200))
         }
         if !left.isEmpty { world.history.note("final", ["what": .string("left over: \(left)")]) }
-        await tail.end()
+        await world.watch.end()
     }
 
-    private func leftovers(_ world: World, _ tail: EventTail) async -> String {
+    private func leftovers(_ world: World) async -> String {
         var found: [String] = []
         for coordinator in 0..<plan.coordinators {
             guard let status = await world.status(at: coordinator) else { return "c\(coordinator) does not answer" }
@@ -107,9 +107,10 @@ actor Run {
                 found.append("\(unit["unit"]?.string ?? "") is \(unit["state"]?.string ?? "")")
             }
         }
-        guard let keys = await tail.keys(["ticket:", "lease:", "queue:", "offers", "waiting:", "holder:"]) else {
+        guard let keys = await world.watch.keys(["ticket:", "lease:", "queue:", "offers", "waiting:", "holder:"]) else {
             return "Redis does not answer"
         }
+        if let unrest = await world.redisUnrest() { found.append(unrest) }
         if !keys.isEmpty, !(await world.hasEvicted) { found.append("keys \(keys.joined(separator: " "))") }
         return found.joined(separator: ", ")
     }

@@ -40,10 +40,12 @@ actor World {
     /// Redis has thrown records away, so that others may have lost what they belong to.
     private(set) var hasEvicted = false
     private(set) var crashes: [String] = []
+    /// What Redis has, past all cuts.
+    let watch: RedisWatch
     private var device: GuardedDevice?
     private var mounts: [String] = []
     /// Of `FakeClock`.
-    private var clockLibrary: String?
+    var clockLibrary: String?
     private var isEnding = false
 
     init(_ plan: Plan, directory: String, loop: EventLoop) throws {
@@ -51,13 +53,17 @@ actor World {
         self.loop = loop
         self.directory = directory
         history = try History("\(directory)/history/tool")
+        let doors = plan.redisServers.map { Self.door($0, plan, directory, loop) }
+        watch = RedisWatch(doors, pool: "default", history: history, loop: loop)
     }
 
     // MARK: Starting
 
     func begin() async throws {
         try plan.network?.build()
-        try startRedis()
+        clockLibrary = try FakeClock.prepare(in: directory)
+        if plan.network == nil { try startRedis() } else { try await startRedisServers() }
+        await watch.begin()
         for index in 0..<plan.coordinators { try startCoordinator(index) }
         for index in 0..<plan.agents { try startAgent(index) }
         let device = GuardedDevice(loop: loop, history: history, agents: agentDoors)
@@ -68,24 +74,13 @@ actor World {
     }
 
     private func startRedis() throws {
-        try Files.makeDirectory(redisDirectory)
-        clockLibrary = try FakeClock.prepare(in: directory)
+        try Files.makeDirectory(redisDirectory("redis"))
         let environment = try clockLibrary.map { try FakeClock.environment($0, in: directory, by: .zero) }
-        var arguments = [
-            "redis-server", "--unixsocket", redisSocket, "--unixsocketperm", "700", "--save", "", "--appendonly", "yes",
-            "--appendfsync", "everysec", "--dir", redisDirectory, "--maxmemory-policy", "noeviction",
-            "--aof-load-truncated", "yes", "--loglevel", "warning",
+        let arguments = [
+            "redis-server", "--unixsocket", socket("redis"), "--unixsocketperm", "700", "--save", "", "--appendonly",
+            "yes", "--appendfsync", "everysec", "--dir", redisDirectory("redis"), "--maxmemory-policy", "noeviction",
+            "--aof-load-truncated", "yes", "--loglevel", "warning", "--port", "0",
         ]
-        if plan.network == nil {
-            arguments += ["--port", "0"]
-        } else {
-            arguments += ["--port", "6379", "--bind", Network.address(0), "--protected-mode", "no", "--user"]
-            // The rights of docs/operating.md, and none for who comes over the network without a password.
-            arguments += ["leasehold", "on", ">\(Self.secret)", "resetkeys", "~lh:*", "resetchannels", "&lh:*"]
-            arguments += "-@all +@read +@write +@scripting +@pubsub +@connection +info +time".split(separator: " ")
-                .map(String.init)
-            arguments += ["--requirepass", Self.secret]
-        }
         try start("redis", arguments, environment: environment)
     }
 
@@ -94,13 +89,17 @@ actor World {
 
     /// Where a program finds Redis.
     private func redisURL(for name: String) throws -> String {
-        if plan.network != nil { return "redis://leasehold:\(Self.secret)@\(Network.address(0)):6379" }
-        return "unix://" + (try relay("\(name)-redis", to: redisSocket))
+        if plan.network != nil { return sentinelURL }
+        return "unix://" + (try relay("\(name)-redis", to: socket("redis")))
     }
 
-    /// Where this process finds Redis itself, past all relays and cuts.
-    nonisolated var redisEndpoint: RedisEndpoint {
-        RedisEndpoint(address: .unix(path: redisSocket), password: plan.network == nil ? nil : Self.secret)
+    /// Where this process asks a Redis server or sentinel, past all relays and cuts.
+    nonisolated func door(_ name: String) -> RedisDoor { Self.door(name, plan, directory, loop) }
+
+    private static func door(_ name: String, _ plan: Plan, _ directory: String, _ loop: EventLoop) -> RedisDoor {
+        let isOpen = plan.network == nil || name.hasPrefix("s")
+        return RedisDoor(
+            name: name, path: "\(directory)/\(name).sock", password: isOpen ? nil : secret, loop: loop)
     }
 
     private func startCoordinator(_ index: Int) throws {
@@ -121,9 +120,9 @@ actor World {
     }
 
     /// The environment of a program whose wall clock is off; nil where there is no C compiler.
-    private func skewed(_ name: String, by skew: Duration) throws -> [String: String]? {
+    func skewed(_ name: String, by skew: Duration) throws -> [String: String]? {
         guard let library = clockLibrary else { return nil }
-        let room = "\(directory)/\(name)-clock"
+        let room = clockDirectory(name)
         try Files.makeDirectory(room)
         return try FakeClock.environment(library, in: room, by: skew)
     }
@@ -327,8 +326,11 @@ actor World {
 
     // MARK: Places
 
-    nonisolated var redisDirectory: String { "\(directory)/redis" }
-    nonisolated var redisSocket: String { "\(directory)/redis.sock" }
+    nonisolated func redisDirectory(_ server: String) -> String { "\(directory)/\(server)" }
+    nonisolated func socket(_ program: String) -> String { "\(directory)/\(program).sock" }
+    nonisolated func clockDirectory(_ program: String) -> String {
+        program == "redis" ? directory : "\(directory)/\(program)-clock"
+    }
     nonisolated func stateDirectory(of agent: String) -> String { "\(directory)/state-\(agent)" }
     nonisolated var agentDoors: [String: HTTPEndpoint] {
         var doors: [String: HTTPEndpoint] = [:]
@@ -344,7 +346,7 @@ actor World {
     func end() async -> [String] {
         var stubborn = await endWorkers()
         isEnding = true
-        for prefix in ["c", "a", "redis"] {
+        for prefix in ["c", "a", "s", "r"] {
             stubborn += await end(programs.values.filter { $0.name.hasPrefix(prefix) }, within: .seconds(8))
         }
         for relay in relays.values { relay.close() }

@@ -7,13 +7,14 @@ let usage = """
     chaos flush [--rounds N] [--seed N]                 let Redis forget everything while 8 hold and 200 wait
     chaos stop [--rounds N] [--seed N]                  stop holders for longer than their leases
     chaos fleet [--seconds N] [--seed N]                the same on six hosts with a network that breaks; needs root
+    chaos cut [--rounds N] [--seed N]                   cut off hosts on which leasehold run holds units; needs root
     chaos check --history DIRECTORY                     judge a history again
     chaos faults                                        name the faults
 
     """
 
 func chaos(_ words: ArraySlice<String>) throws -> Int32 {
-    let scenario = words.first.flatMap { ["flush", "stop", "fleet"].contains($0) ? $0 : nil }
+    let scenario = words.first.flatMap { ["flush", "stop", "fleet", "cut"].contains($0) ? $0 : nil }
     let arguments = try Arguments(words.dropFirst(scenario == nil ? 0 : 1))
     guard let program = Environment.executablePath else { throw Arguments.Wrong(description: "/proc is missing") }
     let isRoot = Environment.userID == 0
@@ -32,8 +33,8 @@ func chaos(_ words: ArraySlice<String>) throws -> Int32 {
     for name in plan.faults where !Fault.all.contains(where: { $0.name == name }) {
         throw Arguments.Wrong(description: "there is no fault \"\(name)\"; chaos faults names them")
     }
-    if scenario == "fleet" {
-        guard isRoot else { throw Arguments.Wrong(description: "a fleet needs root: it makes network namespaces") }
+    if scenario == "fleet" || scenario == "cut" {
+        guard isRoot else { throw Arguments.Wrong(description: "this needs root: it makes network namespaces") }
         plan.network = Network(hosts: 1 + plan.coordinators + plan.agents)
         plan.probedAgent = -1
     }
@@ -47,6 +48,7 @@ func chaos(_ words: ArraySlice<String>) throws -> Int32 {
         switch scenario {
         case "flush": (.flush(rounds: rounds), "chaos flush --rounds \(rounds) --seed \(seed)")
         case "stop": (.stop(rounds: rounds), "chaos stop --rounds \(rounds) --seed \(seed)")
+        case "cut": (.cut(rounds: rounds), "chaos cut --rounds \(rounds) --seed \(seed)")
         default:
             (
                 .nemesis,

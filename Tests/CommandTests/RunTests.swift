@@ -151,6 +151,23 @@ import Testing
         }
     }
 
+    @Test func `what a program leaves behind is killed before the lease's end, too`() async throws {
+        try await Self.withDirectory { directory in
+            let script =
+                "(trap '' TERM; echo > \(directory)/began; while :; do sleep 0.05; done) & trap 'exit 9' TERM; wait"
+            let answer = (503, Sample.error("unanswered", "Told why."))
+            try await withScene(Self.answers(ttl: 1, expires: 2, renew: answer, once: "\(directory)/began")) { scene in
+                let began = scene.loop.now
+                let ended = await scene.run(
+                    ["run", "--host", "node1", "--ttl", "1", "--grace", "30", "--", "sh", "-c", script],
+                    ["PATH": "/usr/bin:/bin"])
+                #expect(ended.code == 9)
+                #expect(ended.error.contains("cannot renew"), "\(ended.error)")
+                #expect(scene.loop.now - began < .seconds(6), "not 5 s after the program's own end")
+            }
+        }
+    }
+
     private static let wanted: JSONObject = [
         "status": .string("renewed"), "expires_in": .number(60),
         "preemption": .object(["by": .string("Root-Mic"), "priority": .integer(0), "release_within": .number(9)]),

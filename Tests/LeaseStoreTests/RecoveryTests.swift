@@ -49,6 +49,22 @@ import Testing
         }
     }
 
+    @Test func `a lease that its agent was ending by itself is over for a reason, where word of its end was lost`()
+        async throws
+    {
+        try await withPool { pool in
+            let lease = try await pool.grant("t1")
+            let held = try pool.held(lease, ticket: "t1")
+            try await pool.heartbeat([pool.report("h1/0", .ending(held))], first: false)
+            try await pool.heartbeat([pool.report("h1/0")], first: false)
+            let events = try await pool.store.history(after: "0-0", limit: 1000).events
+            #expect(events.map(\.kind).filter { $0 != .unitState }.suffix(2) == [.ending, .lost])
+            let renewal = try await pool.store.renew(
+                lease, token: TokenHash("hash-t1"), nonce: "1", coordinator: InstanceID("c1"))
+            #expect(renewal == .gone(.lost, by: ""))
+        }
+    }
+
     @Test func `a mark given with an earlier token ends nothing`() async throws {
         try await withPool { pool in
             let lease = try await pool.grant("t1")

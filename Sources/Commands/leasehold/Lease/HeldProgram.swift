@@ -24,12 +24,16 @@ actor HeldProgram {
     private var foreground: TerminalForeground?
     private var killTimer: LoopTimer?
     private var isLost = false
+    /// From when on the unit may be another's: nothing of the program may live then. Nil while the lease stands.
+    private var goneBy: Duration?
     /// The agent has taken notice of the program.
     private var isWatched = false
     private var answer: PreemptAnswer
 
     /// What the children of a program that has ended get to end as well.
     private static let leftoverGrace = Duration.seconds(5)
+    /// How long a busy machine may take to send SIGKILL, and a process to be gone after it.
+    private var killLead: Duration { min(.milliseconds(100), grant.ttl / 12) }
 
     init(_ command: [String], grant: Grant, settings: Settings, service: Service, surroundings: Surroundings) {
         self.command = command
@@ -44,7 +48,7 @@ actor HeldProgram {
     private func makeKeeper() -> LeaseKeeper {
         let error = surroundings.error
         // Where nobody else ends the program, it has to be gone before the unit may be another's.
-        let margin = settings.onLost == .kill ? min(settings.grace, grant.ttl / 3) : .zero
+        let margin = settings.onLost == .kill ? min(settings.grace + killLead, grant.ttl / 3) : .zero
         return LeaseKeeper(
             grant, service: service, loop: surroundings.loop, margin: margin, warn: { error.line("leasehold: " + $0) },
             onWish: { [weak self] wish in self?.assumeIsolated { if !$0.isWatched { $0.wanted(wish) } } })
@@ -173,11 +177,14 @@ actor HeldProgram {
     }
 
     private func lost(_ loss: LeaseKeeper.Loss) {
-        guard !isLost, let child, child.isRunning else { return }
+        guard !isLost, let child else { return }
         isLost = true
         surroundings.error.line("leasehold: " + loss.text)
         guard settings.onLost == .kill else { return }
-        let grace = min(settings.grace, loss.unitIsOurs)
+        let left = max(.zero, loss.unitIsOurs - killLead)
+        goneBy = surroundings.loop.now + left
+        guard child.isRunning else { return }  // what it left behind is being ended
+        let grace = min(settings.grace, left)
         surroundings.error.line("leasehold: " + Texts.ending(grace))
         child.signal(.terminate)
         ProcessGroup.continue(child.processID)
@@ -195,11 +202,12 @@ actor HeldProgram {
         ProcessGroup.signal(group, .terminate)
         let end = surroundings.loop.now + min(settings.grace, Self.leftoverGrace)
         while ProcessGroup.hasLivingMember(group) {
-            guard surroundings.loop.now < end else {
+            let left = min(end, goneBy ?? end) - surroundings.loop.now
+            guard left > .zero else {
                 ProcessGroup.signal(group, .kill)
                 return
             }
-            await surroundings.loop.sleep(for: .milliseconds(50))
+            await surroundings.loop.sleep(for: min(left, .milliseconds(50)))
         }
     }
 

@@ -25,7 +25,8 @@ local function drop_record(unit, lease, record, why)
     withdraw(lease, record, 'withdrawn', record.also ~= '' and 'unheard')
     requeue(record)
   else
-    local reason = record.state == 'ending' and record.reason or 'lost'
+    -- One that its agent was ending by itself has no reason here: the word that it has ended was lost.
+    local reason = record.state == 'ending' and record.reason ~= '' and record.reason or 'lost'
     remove_lease(lease, record)
     remember_gone(lease, reason, record.by)
     lease_event(reason, lease, record, 'unheard', record.by, why)
