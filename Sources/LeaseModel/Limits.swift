@@ -36,7 +36,7 @@ package enum Limits {
     package static let asksAtOnce = 256
     /// Messages that a coordinator takes before it looks at its sockets again: an emergency refuses thousands of requests in
     /// one message, and each refusal is an answer to be sent.
-    package static let messagesATurn = 32
+    package static let messagesATurn = 64
     /// How much worse a lease's priority is than that of a request that may preempt it.
     package static let preemptDistance = 10
     /// How long a lease is left alone, so that units do not go back and forth.
