@@ -93,7 +93,7 @@ struct Force: Sendable {
             ],
             ["the call itself answered after, ms: every agent has spoken", since(answered)],
             ["first and last waiter answered after, ms", "\(since(heard.min())), \(since(heard.max()))"],
-            ["each coordinator till then, ms: computed / waited for a processor", spent.joined(separator: "; ")],
+            ["each coordinator meanwhile, ms: computed / waited for a processor", spent.joined(separator: "; ")],
             ["brief status 50 times a second around it, p50 / p99 ms", try await brief[1]],
             ["whole status 10 times a second around it, p50 / p99 ms", try await full[1]],
         ]
