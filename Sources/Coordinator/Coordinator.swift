@@ -50,6 +50,8 @@ package actor Coordinator {
     private var server: HTTPServer?
     private var reader: RedisStreamReader?
     private var queue: [Waiters.Event] = []
+    private var mail = Fifo<CoordinatorMessage>()
+    private var mailTimer: LoopTimer?
     private var asksUnderWay = 0
     private var laterAsks = Fifo<(AskReference, LockRequest, AskAge)>()
     private var isFeeding = false
@@ -143,6 +145,7 @@ package actor Coordinator {
         fileTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.lookAtFiles() } }
         armFileTimer()
         wakeTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.clockReached() } }
+        mailTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.takeMail() } }
         beatTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.beat() } }
         commentTimer = loop.timer { [weak self] in self?.assumeIsolated { $0.comment() } }
         client.onStateChange = { [weak self] state in self?.assumeIsolated { $0.clientChanged(state) } }
@@ -214,7 +217,7 @@ package actor Coordinator {
             }.value
         }
         stage = .stopped
-        for timer in [wakeTimer, beatTimer, commentTimer, fileTimer] { timer?.disarm() }
+        for timer in [wakeTimer, mailTimer, beatTimer, commentTimer, fileTimer] { timer?.disarm() }
         await reader?.close()
         trail = nil
         await subscription.close()
@@ -331,21 +334,33 @@ package actor Coordinator {
     }
 
     private func heard(_ bytes: [UInt8]) {
-        for message in Inbox.coordinatorMessages(bytes) {
-            switch message {
-            case .granted(let grant): feed(.granted(grant))
-            case .held(let ticket, _): feed(.held(ticket))
-            case .renewed(let lease, let nonce, let ttl, let also):
-                feed(.renewed(lease, nonce: nonce, ttl: ttl, also: also))
-                perform(renewals.handle(.renewed(lease, nonce: nonce, ttl: ttl), at: now))
-            case .renewalRefused(let lease, let nonce, let reason):
-                feed(.renewalRefused(nonce: nonce))
-                perform(renewals.handle(.refused(lease, nonce: nonce, reason), at: now))
-            case .refused(let ticket, let by, let why): feed(.refused(ticket, by: by, why: why))
-            case .moved(let ticket): feed(.moved(ticket))
-            }
+        for message in Inbox.coordinatorMessages(bytes) { mail.append(message) }
+        if mailTimer?.isArmed != true { takeMail() }
+    }
+
+    /// Takes some of the messages that came; who else has asked something meanwhile is answered before the others.
+    private func takeMail() {
+        for _ in 0..<Limits.messagesATurn {
+            guard let message = mail.popFirst() else { break }
+            take(message)
         }
+        if mail.count > 0 { mailTimer?.arm(after: .zero) }
         arm()
+    }
+
+    private func take(_ message: CoordinatorMessage) {
+        switch message {
+        case .granted(let grant): feed(.granted(grant))
+        case .held(let ticket, _): feed(.held(ticket))
+        case .renewed(let lease, let nonce, let ttl, let also):
+            feed(.renewed(lease, nonce: nonce, ttl: ttl, also: also))
+            perform(renewals.handle(.renewed(lease, nonce: nonce, ttl: ttl), at: now))
+        case .renewalRefused(let lease, let nonce, let reason):
+            feed(.renewalRefused(nonce: nonce))
+            perform(renewals.handle(.refused(lease, nonce: nonce, reason), at: now))
+        case .refused(let ticket, let by, let why): feed(.refused(ticket, by: by, why: why))
+        case .moved(let ticket): feed(.moved(ticket))
+        }
     }
 
     /// Follows the stream of events from where the copy was read.

@@ -34,6 +34,9 @@ package enum Limits {
     /// Asks of one coordinator that are on their way to Redis at once, which each hold some kilobytes; others wait for their
     /// turn. Redis is kept busy by far fewer.
     package static let asksAtOnce = 256
+    /// Messages that a coordinator takes before it looks at its sockets again: an emergency refuses thousands of requests in
+    /// one message, and each refusal is an answer to be sent.
+    package static let messagesATurn = 64
     /// How much worse a lease's priority is than that of a request that may preempt it.
     package static let preemptDistance = 10
     /// How long a lease is left alone, so that units do not go back and forth.

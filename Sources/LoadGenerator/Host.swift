@@ -26,6 +26,13 @@ package enum Host {
     /// The same for this process.
     package static var ownCPU: Int { cpu(of: getpid()) }
 
+    /// Nanoseconds that the main thread of a process could have computed and waited for a processor; 0 where nobody knows.
+    package static func waitForProcessor(of process: Int32) -> Int {
+        guard let bytes = try? Files.read("/proc/\(process)/schedstat") else { return 0 }
+        let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        return words.count > 1 ? Int(words[1]) ?? 0 : 0
+    }
+
     /// Bytes of memory that a process has in use.
     package static func residentBytes(of process: Int32) -> Int {
         guard let bytes = try? Files.read("/proc/\(process)/statm") else { return 0 }

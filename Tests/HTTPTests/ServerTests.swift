@@ -313,7 +313,6 @@ private func threadTime() -> Duration {
             let tcp = Int32(IPPROTO_TCP)
             #expect(option(descriptor, tcp, TCP_NODELAY) != 0)
             #expect(option(descriptor, tcp, TCP_USER_TIMEOUT) == 0)
-            #expect(option(descriptor, SOL_SOCKET, SO_KEEPALIVE) != 0)
             #expect(option(descriptor, tcp, TCP_KEEPIDLE) == 2)
             #expect(option(descriptor, tcp, TCP_KEEPINTVL) == 1)
             #expect(option(descriptor, tcp, TCP_KEEPCNT) == 3)
@@ -324,6 +323,29 @@ private func threadTime() -> Duration {
             try await server.expect(["GET /park", "delivered", "GET /park"])
             #expect(option(descriptor, tcp, TCP_USER_TIMEOUT) == 0)
         }
+    }
+
+    @Test func `a client of this machine is not asked whether it is still there, as others are`() async throws {
+        try await withServer { server in
+            let wire = try server.connect()
+            wire.send(park)
+            try await server.expect(["GET /park"])
+            let listener = try #require(
+                (0..<20_000).first { option($0, SOL_SOCKET, SO_ACCEPTCONN) == 1 && port(of: $0) == server.port })
+            // Whoever is accepted has what its listener has.
+            #expect(option(listener, SOL_SOCKET, SO_KEEPALIVE) == 1)
+            let descriptor = try #require(wire.otherEnd)
+            #expect(option(descriptor, SOL_SOCKET, SO_KEEPALIVE) == 0)
+        }
+    }
+
+    private func port(of descriptor: Int32) -> Int {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        return status == 0 ? Int(in_port_t(bigEndian: address.sin_port)) : -1
     }
 
     private func option(_ descriptor: Int32, _ level: Int32, _ option: Int32) -> Int32 {

@@ -15,8 +15,10 @@ struct Leasehold: Contender {
     ///   - room: names its directory.
     ///   - hosts: agents to start.
     ///   - units: of each agent.
+    ///   - areRemote: lets the agents compute only where the servers leave something, since they stand for other machines.
     static func start(
-        on ground: Ground, room: String = "leasehold", hosts: Int = 1, units: Int = 64, isDurable: Bool = true
+        on ground: Ground, room: String = "leasehold", hosts: Int = 1, units: Int = 64, isDurable: Bool = true,
+        areRemote: Bool = false
     ) async throws -> Leasehold {
         let redis = try await RedisServer.start(on: ground, room: room, isDurable: isDurable)
         let url = "unix://\(redis.socket)"
@@ -32,7 +34,7 @@ struct Leasehold: Contender {
             servers.append(
                 try await ground.start(
                     "\(room)-agent-\(host)",
-                    [
+                    (areRemote ? ["nice", "-n", "19"] : []) + [
                         "\(ground.programs)/leasehold-agent", "--redis", url, "--host-id", "h\(host)", "--simulate",
                         String(units), "--state-dir", "\(ground.directory)/\(room)/agent-\(host)", "--first-join",
                         "--log-level", "warning",

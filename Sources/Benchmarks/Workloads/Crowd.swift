@@ -6,12 +6,15 @@ import LoadGenerator
 /// Calls to a coordinator that no lock workload makes.
 struct Crowd: Sendable {
     let product: Leasehold
+    let loop: EventLoop
     let http: HTTPClient
     let endpoint: HTTPEndpoint
 
-    init(_ product: Leasehold) {
+    /// - Parameter loop: where it calls; nil calls where the processes are started.
+    init(_ product: Leasehold, on loop: EventLoop? = nil) {
         self.product = product
-        http = HTTPClient(loop: product.ground.loop, limits: Self.limits)
+        self.loop = loop ?? product.ground.loop
+        http = HTTPClient(loop: self.loop, limits: Self.limits)
         endpoint = .tcp(host: "127.0.0.1", port: product.port, isSecure: false)
     }
 
@@ -20,8 +23,6 @@ struct Crowd: Sendable {
         limits.idleConnectionsKept = 256
         return limits
     }
-
-    private var loop: EventLoop { product.ground.loop }
 
     func post(_ path: String, _ body: String) async throws -> JSONObject {
         let answer = try await http.send(

@@ -11,7 +11,8 @@ struct Force: Sendable {
     let waiting: Int
 
     func run() async throws -> [[String]] {
-        let product = try await Leasehold.start(on: ground, room: "force", hosts: hosts, units: unitsEach)
+        let product = try await Leasehold.start(
+            on: ground, room: "force", hosts: hosts, units: unitsEach, areRemote: true)
         guard let redis = product.redis else { throw LoadError("the product has a Redis") }
         let port = try Host.freePort()
         let second = try await ground.start(
@@ -28,7 +29,8 @@ struct Force: Sendable {
             for number in 0..<waiting {
                 group.addTask { try await Self.wait(number, crowds[number % 2]) }
             }
-            return try await strike(crowds) { try await group.reduce(into: []) { $0.append($1) } }
+            let coordinators = [product.servers[1].processID, second.processID]
+            return try await strike(crowds, coordinators) { try await group.reduce(into: []) { $0.append($1) } }
         }
         await second.stop()
         await product.stop()
@@ -49,7 +51,9 @@ struct Force: Sendable {
     }
 
     /// - Parameter refusals: Waits for the moments at which the waiters heard.
-    private func strike(_ crowds: [Crowd], refusals: () async throws -> [Int]) async throws -> [[String]] {
+    private func strike(
+        _ crowds: [Crowd], _ coordinators: [Int32], refusals: () async throws -> [Int]
+    ) async throws -> [[String]] {
         for crowd in crowds {
             try await eventually("\(waiting) wait", on: ground.loop) {
                 let answer = try await crowd.http.send(
@@ -57,13 +61,26 @@ struct Force: Sendable {
                 return try JSONParser.parse(answer.body).object?["queue_depth"]?.integer == Int64(waiting)
             }
         }
-        async let brief = crowds[0].polls(aSecond: 50, path: "/v1/gpu/status?view=brief", seconds: .seconds(4))
-        async let full = crowds[1].polls(aSecond: 10, path: "/v1/gpu/status", seconds: .seconds(4))
+        // On a thread of its own: that of the crowd is busy when thousands are answered at once.
+        let watch = try EventLoop.onOwnThread()
+        defer { watch.stopAndJoin() }
+        let (first, second) = (Crowd(crowds[0].product, on: watch), Crowd(crowds[1].product, on: watch))
+        async let brief = withTaskExecutorPreference(watch) {
+            try await first.polls(aSecond: 50, path: "/v1/gpu/status?view=brief", seconds: .seconds(4))
+        }
+        async let full = withTaskExecutorPreference(watch) {
+            try await second.polls(aSecond: 10, path: "/v1/gpu/status", seconds: .seconds(4))
+        }
         await ground.loop.sleep(for: .seconds(1))
+        let before = coordinators.map { (Host.cpu(of: $0), Host.waitForProcessor(of: $0)) }
         let began = Host.nanoseconds
         let told = try await crowds[0].post("/v1/gpu/force-release-all", #"{"reason": "bench"}"#)
         let answered = Host.nanoseconds
         let heard = try await refusals()
+        let spent = zip(coordinators, before).map { process, before in
+            let (computed, waited) = (Host.cpu(of: process) - before.0, Host.waitForProcessor(of: process) - before.1)
+            return "\(rounded(Double(computed) / 1e6, 0)) / \(rounded(Double(waited) / 1e6, 0))"
+        }
         func since(_ moment: Int?) -> String { rounded(Double((moment ?? began) - began) / 1e6, 0) }
         return [
             [
@@ -76,6 +93,7 @@ struct Force: Sendable {
             ],
             ["the call itself answered after, ms: every agent has spoken", since(answered)],
             ["first and last waiter answered after, ms", "\(since(heard.min())), \(since(heard.max()))"],
+            ["each coordinator meanwhile, ms: computed / waited for a processor", spent.joined(separator: "; ")],
             ["brief status 50 times a second around it, p50 / p99 ms", try await brief[1]],
             ["whole status 10 times a second around it, p50 / p99 ms", try await full[1]],
         ]

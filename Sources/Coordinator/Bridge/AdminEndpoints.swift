@@ -67,7 +67,8 @@ extension Coordinator {
     }
 
     func leaseEnded(_ lease: LeaseID) {
-        for number in adminCalls.keys where adminCalls[number]?.remaining.remove(lease) != nil {
+        // The keys are copied first: they would share the calls, and each end would copy what remains of each call.
+        for number in Array(adminCalls.keys) where adminCalls[number]?.remaining.remove(lease) != nil {
             if adminCalls[number]?.remaining.isEmpty == true { finishAdminCall(number) }
         }
     }

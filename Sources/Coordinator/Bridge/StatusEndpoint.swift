@@ -12,10 +12,8 @@ extension Coordinator {
             pools: settings.pools, scope: settings.scope, version: settings.version, coordinator: instance,
             now: pool.clock(at: now), degradedReason: degradedReason, age: pool.age(at: now))
         let view: StatusReply.View = word == "brief" ? .brief : .full
-        // Both are kept here for the next call.
-        _ = mirror.glance(settings.scope)
         if view == .full { mirror.renderStatus() }
-        var status = StatusReply(&mirror, setting)
+        let status = StatusReply(&mirror, setting)
         return Reply(200, type: "application/json", status.body(view))
     }
 

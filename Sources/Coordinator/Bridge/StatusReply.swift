@@ -20,17 +20,20 @@ struct StatusReply {
         var age: Duration
     }
 
-    private var mirror: PoolMirror
+    private let mirror: PoolMirror
     private let setting: Setting
     private let waiters: [PoolMirror.Waiter]
+    private let glance: PoolMirror.Glance
 
+    /// - Parameter mirror: Keeps what it has looked for, for the next reply.
     init(_ mirror: inout PoolMirror, _ setting: Setting) {
         waiters = mirror.queue()
+        glance = mirror.glance(setting.scope)
         self.mirror = mirror
         self.setting = setting
     }
 
-    mutating func body(_ view: View) -> [UInt8] {
+    func body(_ view: View) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writeOriginal(to: &writer)
@@ -50,12 +53,10 @@ struct StatusReply {
             writer.key("hosts")
             writer.array { writer in for host in mirror.hostOrder { write(host, to: &writer) } }
             writer.key("units")
-            writer.array { writer in for unit in mirror.unitOrder { write(unit, to: &writer) } }
+            writer.array { writer in writeUnits(to: &writer) }
             writer.key("leases")
             writer.array { writer in
-                for id in mirror.leaseOrder ?? mirror.leases.keys.sorted() {
-                    if let lease = mirror.leases[id] { write(lease, to: &writer) }
-                }
+                for id in mirror.leaseOrder ?? mirror.leases.keys.sorted() { write(id, to: &writer) }
             }
             writer.key("waiters")
             writer.array { writer in writeWaiters(to: &writer) }
@@ -64,8 +65,7 @@ struct StatusReply {
     }
 
     /// What the original bridge's clients read.
-    private mutating func writeOriginal(to writer: inout JSONWriter) {
-        let glance = mirror.glance(setting.scope)
+    private func writeOriginal(to writer: inout JSONWriter) {
         let queued = waiters.filter { setting.scope.concerns(gpuSelector: $0.selector) }
         writer.member("locked", glance.isLocked)
         writer.member("owner", glance.owner)
@@ -101,8 +101,11 @@ struct StatusReply {
         }
     }
 
-    private func write(_ id: UnitID, to writer: inout JSONWriter) {
-        if let text = mirror.unitBodies[id] ?? Self.text(of: id, in: mirror) { writer.json(text) }
+    private func writeUnits(to writer: inout JSONWriter) {
+        if let list = mirror.unitList { return writer.json(list) }
+        for id in mirror.unitOrder {
+            if let text = mirror.unitBodies[id] ?? Self.text(of: id, in: mirror) { writer.json(text) }
+        }
     }
 
     /// A unit as JSON; nil where the copy has none of that name.
@@ -122,23 +125,18 @@ struct StatusReply {
         return text + texts.tail
     }
 
-    private func write(_ lease: PoolMirror.Lease, to writer: inout JSONWriter) {
-        let texts = mirror.leaseBodies[lease.lease] ?? Self.texts(of: lease, now: setting.now)
-        var text = texts.head
-        var times = JSONWriter()
-        times.object { times in
-            times.seconds("expires_in", milliseconds: lease.expires.map { max(0, $0 - setting.now) })
-            times.number("held_ms", lease.granted.map { max(0, setting.now - $0) })
-        }
-        text.append(UInt8(ascii: ","))
-        text += times.bytes.dropFirst().dropLast()
-        text += texts.tail
-        writer.json(text)
+    private func write(_ id: LeaseID, to writer: inout JSONWriter) {
+        let made = mirror.leaseBodies[id] ?? mirror.leases[id].map { Self.body(of: $0, now: setting.now) }
+        guard let body = made else { return }
+        // One object, of which the writer is told in pieces.
+        writer.json(body.head)
+        writer.seconds("expires_in", milliseconds: body.expires.map { max(0, $0 - setting.now) })
+        writer.number("held_ms", body.granted.map { max(0, setting.now - $0) })
+        writer.json(body.tail)
     }
 
-    /// A lease as JSON, before and behind the times that run. `now`, of the pool's clock in ms, matters only where
-    /// somebody wants its unit.
-    static func texts(of lease: PoolMirror.Lease, now: Int64 = 0) -> (head: [UInt8], tail: [UInt8]) {
+    /// A lease as JSON. `now`, of the pool's clock in ms, matters only where somebody wants its unit.
+    static func body(of lease: PoolMirror.Lease, now: Int64 = 0) -> PoolMirror.LeaseBody {
         var head = JSONWriter()
         head.object { writer in
             writer.member("lease", lease.lease.text)
@@ -162,10 +160,13 @@ struct StatusReply {
             if lease.metadata.isEmpty { writer.null() } else { writer.json(lease.metadata.utf8) }
             Asked.write(Asked(lease.preemption, poolNow: now), to: &writer)
         }
-        return (Array(head.bytes.dropLast()), Array(",".utf8) + tail.bytes.dropFirst())
+        return PoolMirror.LeaseBody(
+            head: Array(head.bytes.dropLast()), granted: lease.granted, expires: lease.expires,
+            tail: Array(tail.bytes.dropFirst()))
     }
 
-    private mutating func writeWaiters(to writer: inout JSONWriter) {
+    private func writeWaiters(to writer: inout JSONWriter) {
+        var mirror = mirror  // whose queue is sorted already
         let expected = mirror.expectedWaits(at: setting.now)
         var places: [Substring: Int] = [:]
         for waiter in waiters {

@@ -63,13 +63,25 @@ struct PoolMirror {
     private(set) var unitTexts: [UnitID: (head: [UInt8], tail: [UInt8])] = [:]
     /// Each unit as status says it; made when first asked for after a change of its own.
     private(set) var unitBodies: [UnitID: [UInt8]] = [:]
-    /// The same of each lease, before and behind the times that run. One whose unit somebody wants is not among them.
-    private(set) var leaseBodies: [LeaseID: (head: [UInt8], tail: [UInt8])] = [:]
+    /// All of them with commas between; nil after a change of one.
+    private(set) var unitList: [UInt8]?
+    /// Each lease as status says it. One whose unit somebody wants is not among them.
+    private(set) var leaseBodies: [LeaseID: LeaseBody] = [:]
+    /// Whether a lease may have changed since they were made.
+    private var areLeasesStale = true
     /// Leases in the order of their names, made like `order`.
     private(set) var leaseOrder: [LeaseID]?
     /// The variables that lead to a unit's device, made when first asked for after a snapshot.
     private var environments: [UnitID: [(String, String)]] = [:]
     private var lastGlance: (version: UInt64, glance: Glance)?
+
+    /// A lease as JSON before and behind the times that run, which are of the pool clock, in ms.
+    struct LeaseBody {
+        var head: [UInt8]
+        var granted: Int64?
+        var expires: Int64?
+        var tail: [UInt8]
+    }
 
     /// What the original bridge's clients look at first.
     struct Glance {
@@ -180,20 +192,33 @@ struct PoolMirror {
 
     /// Makes what of the full status is missing since the last call.
     mutating func renderStatus() {
-        // Made first and stored then, so that nothing is copied while the copy of the pool is read.
-        let made = unitOrder.filter { unitBodies[$0] == nil }.map { ($0, StatusReply.text(of: $0, in: self)) }
-        for (id, text) in made { unitBodies[id] = text }
+        if unitList == nil {
+            // Made first and stored then, so that nothing is copied while the copy of the pool is read.
+            let made = unitOrder.filter { unitBodies[$0] == nil }.map { ($0, StatusReply.text(of: $0, in: self)) }
+            for (id, text) in made { unitBodies[id] = text }
+            var list: [UInt8] = []
+            for id in unitOrder {
+                guard let text = unitBodies[id] else { continue }
+                if !list.isEmpty { list.append(UInt8(ascii: ",")) }
+                list += text
+            }
+            unitList = list
+        }
+        guard areLeasesStale else { return }
+        areLeasesStale = false
         if leaseOrder == nil { leaseOrder = leases.keys.sorted() }
         for (id, lease) in leases where leaseBodies[id] == nil && lease.preemption == nil {
-            leaseBodies[id] = StatusReply.texts(of: lease)
+            leaseBodies[id] = StatusReply.body(of: lease)
         }
     }
 
     /// Has `renderStatus` make all anew.
     mutating func forgetRendered() {
         unitBodies = [:]
+        unitList = nil
         leaseBodies = [:]
         leaseOrder = nil
+        areLeasesStale = true
     }
 
     /// What leads a program to these units' devices; empty where one of them is not known.
@@ -298,10 +323,16 @@ struct PoolMirror {
 
     /// What an event tells of is rendered anew.
     private mutating func forgetBodies(_ event: PoolEvent) {
-        if let unit = event.unit { unitBodies[unit] = nil }
+        if let unit = event.unit { forgetBody(of: unit) }
         guard let lease = event.lease else { return }
-        for unit in units(of: lease, event) { unitBodies[unit] = nil }
+        for unit in units(of: lease, event) { forgetBody(of: unit) }
         leaseBodies[lease] = nil
+        areLeasesStale = true
+    }
+
+    private mutating func forgetBody(of unit: UnitID) {
+        unitBodies[unit] = nil
+        unitList = nil
     }
 
     private mutating func queued(_ event: PoolEvent) {

@@ -151,9 +151,14 @@ final class Listener: @unchecked Sendable {
     static let unixPeer = "unix"
 
     fileprivate func accepted(_ descriptor: Int32, _ address: UnsafeMutablePointer<sockaddr>?) {
-        server.accepted(
-            descriptor, peer: unixPath == nil ? SocketAddress.text(address) : Self.unixPeer,
-            network: unixPath == nil ? PeerNetwork(address) : nil, tls: tls?.context)
+        guard unixPath == nil else {
+            return server.accepted(descriptor, peer: Self.unixPeer, network: nil, tls: tls?.context)
+        }
+        let network = PeerNetwork(address)
+        // A client of this machine does not vanish without a word. And of the questions to thousands that came together the
+        // kernel loses some, since its queue within the machine is short: whoever misses three would lose its wait.
+        if network == nil { _ = Self.set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 0) }
+        server.accepted(descriptor, peer: SocketAddress.text(address), network: network, tls: tls?.context)
     }
 
     /// Accepting failed: where descriptors or memory have run out, trying again at once would spin.

@@ -38,7 +38,7 @@ import Testing
         let setting = StatusReply.Setting(
             pools: [.standard], scope: .pool, version: "1", coordinator: InstanceID("c"), now: 1_000_000_000_000,
             degradedReason: nil, age: .zero)
-        var reply = StatusReply(&copy, setting)
+        let reply = StatusReply(&copy, setting)
         return String(decoding: reply.body(.full), as: UTF8.self)
     }
 
@@ -68,6 +68,9 @@ import Testing
                     try status(followed, isFirst: false) == status(followed, isFirst: true),
                     "step \(step) of seed \(seed)")
                 followed.renderStatus()
+                #expect(
+                    try status(followed, isFirst: false) == status(followed, isFirst: true),
+                    "rendered at step \(step) of seed \(seed)")
                 let (read, _) = try await copy(pool.store)
                 #expect(shown(followed) == shown(read), "step \(step) of seed \(seed): \(pool.deeds.suffix(8))")
                 for lease in read.leases.values {
