@@ -54,8 +54,8 @@ import Testing
                 try await coordinator.start()
                 do {
                     try await eventually("the coordinator is ready") { await coordinator.isReady }
-                    // An answer takes some turns of its own.
-                    try await Self.end(5 * Limits.messagesATurn, at: coordinator, on: loop, redis)
+                    // An answer takes some turns of its own, and the mail has to fit into one read of 16 KiB.
+                    try await Self.end(4 * Limits.messagesATurn, at: coordinator, on: loop, redis)
                 } catch {
                     await loop.spawn { await coordinator.stop() }.value
                     throw error
