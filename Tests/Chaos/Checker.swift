@@ -60,7 +60,7 @@ struct Checker {
     }
 
     /// How far what the servers show may be behind, in microseconds.
-    private static let looking: Int64 = 600_000
+    private static let looking: Int64 = 1_000_000
 
     mutating func check() {
         for call in records.calls where call.operation == "lock" {

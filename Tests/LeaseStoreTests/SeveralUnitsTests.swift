@@ -243,6 +243,25 @@ import Testing
         }
     }
 
+    @Test func `that gives up has the agent told at once of who gets what was held back`() async throws {
+        try await withPool(units: 2) { pool in
+            let first = try await pool.grant("t1")
+            _ = try await pool.grant("t2")
+            _ = try await pool.ask("wide", selector: Self.two())
+            _ = try await pool.store.release(first, token: TokenHash("hash-t1"), by: "")
+            _ = try await pool.ask("narrow", priority: .dreamer)
+            #expect(try await Self.states(pool) == [.reserved, .held])
+            _ = try await pool.store.cancel(
+                TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled)
+            let lease = try await pool.requireLease(of: "narrow")
+            // After the offers of the first two and the word that the first has ended.
+            guard case .offer(let offer)? = try await pool.agentMessages("a1", atLeast: 4).last else {
+                throw NoLease(ticket: "narrow")
+            }
+            #expect(offer.lease == lease)
+        }
+    }
+
     /// Two units, each held for 40 s at a time and never free together; somebody always waits for one.
     @Test func `does not starve, and units are held back for half of the time at most`() async throws {
         try await withPool(units: 2) { pool in

@@ -26,6 +26,7 @@ if not record then
   call('DEL', P .. 'ticket:' .. ticket)
   event(kind, 'ticket', ticket, 'holder', known.holder, 'why', why)
   save_clock()
+  send_mail() -- what was held back for it has been offered to others
   return { 'cancelled' }
 end
 if record.coordinator ~= coordinator then return { 'not-yours' } end
