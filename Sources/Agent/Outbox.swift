@@ -1,7 +1,8 @@
 import EventLoop
 import RedisClient
 
-/// Lets scripts reach Redis in the order in which they were decided, without one waiting for another's answer.
+/// Lets scripts reach Redis in the order in which they were decided, without one waiting for another's answer. Between
+/// confirms and renewals of one turn, which leave together, the order is open.
 ///
 /// Tasks that start in order need not arrive in order: each call on the way is a hop of its own. So a piece of work
 /// takes its place when it is decided, and its script leaves when all before it have left.

@@ -76,6 +76,10 @@ struct ScriptText {
         let named = Set(Self.names(in: body))
         let always = Self.needed(by: named, of: all) { _, statement in !statement.isRare }
         let namedAlways = named.union(always.flatMap { all[$0].names })
+        // The scripts are part of this binary: what is no function would be missing where it is not made yet.
+        precondition(
+            namedAlways.isDisjoint(with: rareStatements.filter { !$0.isFunction }.compactMap(\.name)),
+            "a script names a constant of a piece that it uses rarely")
         let called = namedAlways.intersection(rareNames)
         guard !called.isEmpty else { return Self.joined(always, of: all) + body }
         // What only rare functions call is made with them.

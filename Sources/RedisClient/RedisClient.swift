@@ -10,7 +10,8 @@ package final class RedisClient: @unchecked Sendable {
     private let settings: RedisSettings
     private let connector: RedisConnector
     private var gathered: [Gathered] = []
-    private lazy var gatherTimer = loop.timer { [weak self] in self?.sendGathered() }
+    /// Made with the first call that is gathered, gone when the client is closed.
+    private var turnEnd: TurnEnd?
 
     /// Calls of one script that leave together, on the connection that there was when the first was made.
     private struct Gathered {
@@ -59,8 +60,9 @@ package final class RedisClient: @unchecked Sendable {
     /// The same on the loop's thread, also inside an answer.
     package func closeNow() {
         loop.checkIsolated()
-        sendGathered()
         connector.close()
+        sendGathered()  // none of them has left
+        turnEnd = nil
     }
 
     /// Whether commands are taken. On the loop's thread.
@@ -75,7 +77,8 @@ package final class RedisClient: @unchecked Sendable {
         return connector.state
     }
 
-    /// Commands that wait for their answers. On the loop's thread.
+    /// Commands that wait for their answers, of which one may be a script of several calls, and calls that have yet to
+    /// leave. On the loop's thread.
     package var inFlight: Int {
         loop.checkIsolated()
         return (connector.ready?.inFlight ?? 0) + gathered.reduce(0) { $0 + $1.calls.count }
@@ -159,16 +162,16 @@ package final class RedisClient: @unchecked Sendable {
 
     /// The same without a task, on the loop's thread: the hot path.
     ///
-    /// Calls of a script that takes several, made in one turn of the loop, leave together in the next, or before, with the
+    /// Calls of a script that takes several, made in one turn of the loop, leave together at its end, or before, with the
     /// next command of another kind. Between two such scripts their order is open.
     package func evaluate(
         _ script: RedisScript, keys: [String], arguments: [RedisArgument],
         reply: @escaping (Result<RedisReply, RedisError>) -> Void
     ) {
         loop.checkIsolated()
-        guard script.wordsACall != nil else {
+        guard script.wordsACall != nil, script.isGathered else {
             sendGathered()
-            return evaluate(script, keys, script.arguments(of: [arguments]), reply: reply)
+            return evaluate(script, keys, calls: [arguments], replies: [reply])
         }
         guard let link = connector.ready else { return reply(.failure(absence)) }
         if let index = gathered.firstIndex(where: {
@@ -178,7 +181,10 @@ package final class RedisClient: @unchecked Sendable {
             gathered[index].replies.append(reply)
             if gathered[index].calls.count == Self.callsAtOnce { sendGathered() }
         } else {
-            if gathered.isEmpty { gatherTimer.arm(after: .zero) }
+            if gathered.isEmpty {
+                turnEnd = turnEnd ?? TurnEnd(of: loop) { [weak self] in self?.sendGathered() }
+                turnEnd?.arm()
+            }
             gathered.append(
                 Gathered(script: script, keys: keys, link: link, calls: [arguments], replies: [reply]))
         }
@@ -186,7 +192,6 @@ package final class RedisClient: @unchecked Sendable {
 
     private func sendGathered() {
         guard !gathered.isEmpty else { return }
-        gatherTimer.disarm()
         let leaving = gathered
         gathered = []
         for batch in leaving {
@@ -197,18 +202,30 @@ package final class RedisClient: @unchecked Sendable {
                 }
                 continue
             }
-            evaluate(batch.script, batch.keys, batch.script.arguments(of: batch.calls)) { outcome in
-                switch outcome {
-                case .success(let whole):
-                    guard let answers = batch.script.answers(in: whole, to: batch.calls.count) else {
-                        let error = RedisError(
-                            .protocolViolation, "\(batch.script.name): so many calls have other answers")
-                        for reply in batch.replies { reply(.failure(error)) }
-                        return
-                    }
-                    for (reply, answer) in zip(batch.replies, answers) { reply(.success(answer)) }
-                case .failure(let error): for reply in batch.replies { reply(.failure(error)) }
+            evaluate(batch.script, batch.keys, calls: batch.calls, replies: batch.replies)
+        }
+    }
+
+    private func evaluate(
+        _ script: RedisScript, _ keys: [String], calls: [[RedisArgument]],
+        replies: [(Result<RedisReply, RedisError>) -> Void]
+    ) {
+        evaluate(script, keys, script.arguments(of: calls)) { outcome in
+            switch outcome {
+            case .success(let whole):
+                guard let answers = script.answers(in: whole, to: calls.count) else {
+                    let error = RedisError(.protocolViolation, "\(script.name): so many calls have other answers")
+                    for reply in replies { reply(.failure(error)) }
+                    return
                 }
+                for (reply, answer) in zip(replies, answers) {
+                    if script.wordsACall != nil, case .error(let message) = answer {
+                        reply(.failure(RedisError(.server, message)))
+                    } else {
+                        reply(.success(answer))
+                    }
+                }
+            case .failure(let error): for reply in replies { reply(.failure(error)) }
             }
         }
     }

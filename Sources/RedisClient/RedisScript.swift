@@ -10,12 +10,21 @@ package struct RedisScript: Sendable {
     /// How many arguments a call of it has, where it takes several calls at once: it gets the calls' arguments and then
     /// this number, and answers with an array of their answers. Nil where each call is a script of its own.
     package let wordsACall: Int?
+    /// Whether its calls may leave together with others of one turn.
+    package private(set) var isGathered = true
 
     package init(name: String, source: [UInt8], wordsACall: Int? = nil) {
         self.name = name
         self.source = source
         self.wordsACall = wordsACall
         sha1 = Digest.sha1Hex(source)
+    }
+
+    /// The same script, each call of which leaves by itself: one that may take long keeps no others waiting.
+    package var alone: RedisScript {
+        var script = self
+        script.isGathered = false
+        return script
     }
 
     /// The arguments of a script that takes several calls, for these; for any other those of its one call.

@@ -105,4 +105,44 @@ import Testing
             #expect(told.map { "\($0)" }.joined().contains("n-t2"))
         }
     }
+
+    @Test func `fail for the one that meets a broken record, and not for the others`() async throws {
+        try await withPool(units: 2) { pool in
+            let first = try await pool.grant("first")
+            #expect(try await pool.store.release(first, token: TokenHash("hash-first"), by: "") == .released(1))
+            _ = try await pool.redis.client.command(["SET", "lh:{default}:ticket:broken", "no ticket"])
+            let asked = try await together(pool, ["t1", "broken", "t2"]) { name in
+                do {
+                    return "\(try await pool.ask(name))".prefix { $0 != "(" }
+                } catch let error as StoreError {
+                    return "\(error.kind)".prefix { $0 != "(" }
+                }
+            }
+            #expect(asked == ["offered", "failed", "offered"])
+            for name in ["t1", "t2"] {
+                #expect(try await pool.store.confirm(pool.origin(), pool.requireLease(of: name)) == .held)
+            }
+            // The offers were told: first's, the word of its end, and these two.
+            _ = try await pool.agentMessages("a1", atLeast: 4)
+        }
+    }
+
+    @Test func `are all refused where the server takes no writes`() async throws {
+        try await withPool(units: 2) { pool in
+            let lease = try await pool.grant("first")
+            _ = try await pool.redis.client.command(["CONFIG", "SET", "maxmemory", "1"])
+            let asked = try await together(pool, ["t1", "t2"]) { name in
+                do {
+                    _ = try await pool.ask(name)
+                    return "made"
+                } catch let error as StoreError {
+                    return error.message
+                }
+            }
+            #expect(asked.allSatisfy { $0.contains("maxmemory") }, "\(asked)")
+            _ = try await pool.redis.client.command(["CONFIG", "SET", "maxmemory", "0"])
+            #expect(try await pool.queue() == [])
+            #expect(try await pool.store.release(lease, token: TokenHash("hash-first"), by: "") == .released(1))
+        }
+    }
 }

@@ -10,7 +10,7 @@ local record = lease and lease ~= '' and lease_record(lease)
 if not record or record.state ~= 'held' then return { 'unknown' } end
 if record.coordinator ~= ARGV[2] then return { 'not-yours' } end
 if is_silent(host_of(lease)) then
-  suspect(host_of(lease))
+  distrust(host_of(lease))
   give_back(lease, record, 'cancelled', 'its host is silent')
   save_clock()
   send_mail()

@@ -70,8 +70,10 @@ extension LeaseStore {
     package func ask(_ ask: Ask) async throws(StoreError) -> AskOutcome {
         var old = RedisArgument.text("")
         if case .again(let score) = ask.resume { old = .integer(score) }
+        // One that says more than a kind or a place may have to look at many units.
+        let mayTakeLong = ask.selector.text.contains("?") || !ask.affinity.isEmpty
         let answer = try await run(
-            ScriptLibrary.ask,
+            mayTakeLong ? ScriptLibrary.ask.alone : ScriptLibrary.ask,
             [
                 .text(ask.ticket.text), .text(ask.selector.text), .text(ask.holder.text), .text(ask.caller),
                 .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),

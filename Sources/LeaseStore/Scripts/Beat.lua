@@ -21,7 +21,7 @@ for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms),
     withdraw(lease, record, 'lapsed')
     tell_agent(host_of(lease), { 'speak' })
     for _, unit in ipairs(units_of(lease, record)) do set_state(unit, 'unheard') end
-    suspect(host_of(lease))
+    distrust(host_of(lease))
     requeue(record)
   end
 end
@@ -35,7 +35,7 @@ for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'coordinators', '-inf', int(now
 end
 
 for _, host in ipairs(call('ZRANGEBYSCORE', P .. 'hosts', '-inf', int(now_ms), 'LIMIT', 0, 8)) do
-  suspect(host)
+  distrust(host)
   call('ZREM', P .. 'hosts', host)
   call('ZADD', P .. 'lost', now_ms + tonumber(ARGV[5]), host)
   event('host-lost', 'host', host)

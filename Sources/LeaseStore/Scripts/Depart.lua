@@ -4,7 +4,7 @@
 -- returns {"ok"} | {"unknown-host"} | {"stale-session"}
 local trouble = session_trouble(ARGV)
 if trouble then return { trouble } end
-suspect(SELF)
+distrust(SELF)
 call('ZREM', P .. 'hosts', SELF)
 call('ZADD', P .. 'lost', now_ms + tonumber(ARGV[4]), SELF)
 event('host-left', 'host', SELF)

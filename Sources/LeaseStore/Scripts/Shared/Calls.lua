@@ -8,7 +8,14 @@ local answers, count, has_changed = {}, #ARGV - 1, false
 local words = tonumber(ARGV[count + 1])
 for first = 1, count, words do
   if first > 1 then next_moment() end
-  local answer, changed = once(count == words and ARGV or { unpack(ARGV, first, first + words - 1) })
+  local ok, answer, changed = pcall(once, count == words and ARGV or { unpack(ARGV, first, first + words - 1) })
+  if not ok then
+    local text = type(answer) == 'table' and answer.err or 'ERR ' .. tostring(answer)
+    -- What the server refuses it refuses every call, at the first write. A broken record concerns the call that met it.
+    local is_refusal = not (string.find(text, '^ERR') or string.find(text, '^WRONGTYPE'))
+    if count == words or (is_refusal and not has_changed) then return { err = text } end
+    answer, changed = { err = text }, true
+  end
   answers[#answers + 1] = answer
   has_changed = has_changed or changed
 end

@@ -8,18 +8,19 @@ local function meets(unit, selector)
   if base ~= kind .. '/any' and base ~= kind .. '/host=' .. unit.host and base ~= kind .. '/unit=' .. unit.id then
     return false
   end
-  if conditions ~= '' and not unit.labels then
-    local more = call('HMGET', P .. 'unit:' .. unit.id, 'type', 'labels')
-    unit.type, unit.labels = more[1] or '', more[2] or ''
-  end
   for name, value in string.gmatch(conditions, '([^=&]+)=([^&]*)') do
     if name == 'vram' then
       if (tonumber(unit.vram) or 0) < tonumber(value) then return false end
-    elseif name == 'type' then
-      if unit.type ~= value then return false end
-    elseif name == 'count' then -- of the host, not of a unit
-    elseif not string.find(unit.labels, ',' .. string.sub(name, 7) .. '=' .. value .. ',', 1, true) then
-      return false
+    elseif name ~= 'count' then -- that is of the host, not of a unit
+      if not unit.labels then
+        local more = call('HMGET', P .. 'unit:' .. unit.id, 'type', 'labels')
+        unit.type, unit.labels = more[1] or '', more[2] or ''
+      end
+      if name == 'type' then
+        if unit.type ~= value then return false end
+      elseif not string.find(unit.labels, ',' .. string.sub(name, 7) .. '=' .. value .. ',', 1, true) then
+        return false
+      end
     end
   end
   return true

@@ -91,7 +91,7 @@ local function revoke(lease, record, reason, by, why)
 end
 
 -- Nothing of this host is offered before it has spoken again.
-local function suspect(host)
+local function distrust(host)
   call('HSET', P .. 'host:' .. host, 'suspect', '1')
   local record = host_record(host)
   record.suspect = '1'
