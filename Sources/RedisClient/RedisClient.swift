@@ -179,7 +179,10 @@ package final class RedisClient: @unchecked Sendable {
         }) {
             gathered[index].calls.append(arguments)
             gathered[index].replies.append(reply)
-            if gathered[index].calls.count == Self.callsAtOnce { sendGathered() }
+            if gathered[index].calls.count == Self.callsAtOnce {
+                sendGathered()
+                link.flush()  // this turn has more to do, which the server need not wait for
+            }
         } else {
             if gathered.isEmpty {
                 turnEnd = turnEnd ?? TurnEnd(of: loop) { [weak self] in self?.sendGathered() }

@@ -170,6 +170,14 @@ final class RedisLink: @unchecked Sendable {
         return true
     }
 
+    /// Has the server begin with what has been sent so far, which else leaves at the end of the turn.
+    func flush() {
+        guard stage == .up, let context else { return }
+        depth += 1
+        defer { depth -= 1 }
+        RedisSocketEvents.flush(context)
+    }
+
     /// Sends SUBSCRIBE; confirmations and messages come through `onPush`.
     func subscribe(_ channels: [String]) -> Bool {
         guard stage == .up, let context else { return false }

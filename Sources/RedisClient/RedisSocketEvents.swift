@@ -35,6 +35,12 @@ final class RedisSocketEvents {
         event_add(events.readable, nil)
     }
 
+    /// Writes at once what has been gathered so far. The context may be gone afterwards.
+    static func flush(_ context: UnsafeMutablePointer<redisAsyncContext>) {
+        guard let events = socketEvents(context.pointee.ev.data), events.isConnected, !events.isWriting else { return }
+        events.write()
+    }
+
     private init(_ context: UnsafeMutablePointer<redisAsyncContext>) { self.context = context }
 
     private var isConnected: Bool { context.pointee.c.flags & REDIS_CONNECTED != 0 }
