@@ -141,6 +141,15 @@ struct Checker {
             default: break
             }
         }
+        // Who asks again by the same name while the lease's host is silent has it given up, and another one in its place.
+        for event in records.all("event")
+        where event.facts["type"]?.string == "cancelled" && event.facts["by"]?.string == "its host is silent" {
+            guard let lease = event.facts["lease"]?.string, let belief = byLease[lease],
+                attempts[belief.request, default: 0] > 1
+            else { continue }
+            byLease[lease]?.end(at: max(belief.from, event.at))
+            counts["leases given up for a repeated call", default: 0] += 1
+        }
         beliefs = byLease.values.sorted { ($0.from, $0.lease) < ($1.from, $1.lease) }
         endByDeath()
         endByForce()
