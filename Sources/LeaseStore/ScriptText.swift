@@ -52,14 +52,12 @@ struct ScriptText {
     }
 
     private var statements: [Piece.Statement] = []
-    private var rareStatements: [Piece.Statement] = []
 
     /// - Parameter isRare: Whether all calls of its functions are rare.
     mutating func add(_ piece: Piece, isRare: Bool = false) {
-        guard isRare else { return statements += piece.statements }
-        rareStatements += piece.statements.map { statement in
+        statements += piece.statements.map { statement in
             var statement = statement
-            statement.isRare = true
+            statement.isRare = isRare
             return statement
         }
     }
@@ -71,14 +69,14 @@ struct ScriptText {
 
     /// What was added and is needed, and then `body`.
     func before(_ body: [UInt8]) -> [UInt8] {
-        let all = statements + rareStatements
-        let rareNames = Set(rareStatements.compactMap(\.name))
+        let all = statements
+        let rareNames = Set(all.filter(\.isRare).compactMap(\.name))
         let named = Set(Self.names(in: body))
         let always = Self.needed(by: named, of: all) { _, statement in !statement.isRare }
         let namedAlways = named.union(always.flatMap { all[$0].names })
         // The scripts are part of this binary: what is no function would be missing where it is not made yet.
         precondition(
-            namedAlways.isDisjoint(with: rareStatements.filter { !$0.isFunction }.compactMap(\.name)),
+            namedAlways.isDisjoint(with: all.filter { $0.isRare && !$0.isFunction }.compactMap(\.name)),
             "a script names a constant of a piece that it uses rarely")
         let called = namedAlways.intersection(rareNames)
         guard !called.isEmpty else { return Self.joined(always, of: all) + body }

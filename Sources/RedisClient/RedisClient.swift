@@ -185,7 +185,7 @@ package final class RedisClient: @unchecked Sendable {
             }
         } else {
             if gathered.isEmpty {
-                turnEnd = turnEnd ?? TurnEnd(of: loop) { [weak self] in self?.sendGathered() }
+                turnEnd = turnEnd ?? TurnEnd(loop.base) { [weak self] in self?.sendGathered() }
                 turnEnd?.arm()
             }
             gathered.append(

@@ -11,8 +11,7 @@ final class RedisSocketEvents {
     private var readable: OpaquePointer?
     /// Waits for room in the socket: while connecting, and when the kernel has not taken everything.
     private var writable: OpaquePointer?
-    /// Runs once at the end of the turn.
-    private var turnEnd: OpaquePointer?
+    private var turnEnd: TurnEnd?
     private var isWriting = false
 
     /// Attaches to a context that hiredis has just made. Lives until hiredis frees the context, which is always before
@@ -23,7 +22,7 @@ final class RedisSocketEvents {
         let descriptor = context.pointee.c.fd
         events.readable = event_new(base, descriptor, Int16(EV_READ | EV_PERSIST), socketReadable, data)
         events.writable = event_new(base, descriptor, Int16(EV_WRITE), socketWritable, data)
-        events.turnEnd = event_new(base, -1, 0, turnEnds, data)
+        events.turnEnd = TurnEnd(base) { [weak events] in events?.write() }
         context.pointee.ev.addRead = { _ in }  // it is read all the time
         context.pointee.ev.delRead = { _ in }
         context.pointee.ev.addWrite = { socketEvents($0)?.wantWrite() }
@@ -47,7 +46,7 @@ final class RedisSocketEvents {
 
     private func wantWrite() {
         if isConnected, !isWriting {
-            event_active(turnEnd, 0, 0)
+            turnEnd?.arm()
         } else {
             event_add(writable, nil)
         }
@@ -64,7 +63,7 @@ final class RedisSocketEvents {
     }
 
     private func end() {
-        for event in [readable, writable, turnEnd] { event.map { event_free($0) } }
+        for event in [readable, writable] { event.map { event_free($0) } }
         readable = nil
         writable = nil
         turnEnd = nil
@@ -80,9 +79,5 @@ private func socketReadable(_ descriptor: Int32, _ what: Int16, _ data: UnsafeMu
 }
 
 private func socketWritable(_ descriptor: Int32, _ what: Int16, _ data: UnsafeMutableRawPointer?) {
-    socketEvents(data)?.write()
-}
-
-private func turnEnds(_ descriptor: Int32, _ what: Int16, _ data: UnsafeMutableRawPointer?) {
     socketEvents(data)?.write()
 }

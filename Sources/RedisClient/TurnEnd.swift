@@ -1,5 +1,4 @@
 import CSystem
-import EventLoop
 
 /// Something to do at the end of a turn of the loop, after all that the turn has found to do, and before it waits again.
 /// On the loop's thread.
@@ -7,9 +6,10 @@ final class TurnEnd {
     private let work: () -> Void
     private var event: OpaquePointer?
 
-    init(of loop: EventLoop, _ work: @escaping () -> Void) {
+    /// - Parameter base: The loop's; it outlives this value.
+    init(_ base: OpaquePointer, _ work: @escaping () -> Void) {
         self.work = work
-        event = event_new(loop.base, -1, 0, turnHasEnded, Unmanaged.passUnretained(self).toOpaque())  // freed in deinit
+        event = event_new(base, -1, 0, turnHasEnded, Unmanaged.passUnretained(self).toOpaque())  // freed in deinit
     }
 
     deinit { event.map { event_free($0) } }

@@ -71,6 +71,14 @@ final class Caller: Sendable {
 
     func close() { http.close() }
 
+    /// Gives back the lease of a lock call's answer, whatever comes of it.
+    func giveBack(_ answer: Answer) async {
+        guard let token = answer.body["token"], let lease = answer.body["lease"] else { return }
+        _ = await call(
+            "unlock", number: "u\(lease.string ?? "").0/0", at: 0, "/v1/gpu/unlock", ["token": token],
+            timeout: .seconds(5), facts: ["lease": lease])
+    }
+
     private static func facts(_ answer: Answer, _ number: String) -> JSONObject {
         var end: JSONObject = ["n": .string(number), "s": .integer(Int64(answer.status))]
         if !answer.failure.isEmpty { end["x"] = .string(answer.failure) }

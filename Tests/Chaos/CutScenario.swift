@@ -204,7 +204,7 @@ actor CutScenario {
         }
         let taken = await answer
         round.next = taken?.body["lease"]?.string ?? ""
-        if let taken { await giveBack(taken) }
+        if let taken { await caller.giveBack(taken) }
         let killer = loop.timer { child.signal(.kill) }
         killer.arm(after: .seconds(10))
         _ = await child.finish()
@@ -249,13 +249,6 @@ actor CutScenario {
             return nil
         }
         return answer
-    }
-
-    private func giveBack(_ answer: Caller.Answer) async {
-        guard let token = answer.body["token"], let lease = answer.body["lease"] else { return }
-        _ = await caller.call(
-            "unlock", number: "u\(lease.string ?? "").0/0", at: 0, "/v1/gpu/unlock", ["token": token],
-            timeout: .seconds(5), facts: ["lease": lease])
     }
 
     // MARK: Verdict

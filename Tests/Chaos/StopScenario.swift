@@ -73,7 +73,7 @@ actor StopScenario {
             await pause
             Glibc.kill(child.processID, SIGCONT)
             _ = await child.finish()
-            if let other { await giveBack(other) }
+            if let other { await caller.giveBack(other) }
         } catch {
             failures.append("\(name): \(error)")
         }
@@ -106,14 +106,6 @@ actor StopScenario {
         let written = await caller.ask("/operate", of: device, operation, timeout: .seconds(2))
         if written.status != 200 { failures.append("n\(name) may not use \(unit)") }
         return answer
-    }
-
-    private func giveBack(_ answer: Caller.Answer) async {
-        guard let token = answer.body["token"], let lease = answer.body["lease"] else { return }
-        _ = await caller.call(
-            "unlock", number: "u\(lease.string ?? "").0/0", at: 0, "/v1/gpu/unlock", ["token": token],
-            timeout: .seconds(5),
-            facts: ["lease": lease])
     }
 
     private func judge(_ rounds: Int) {

@@ -21,13 +21,11 @@ import Testing
         }.value
     }
 
+    /// Since the last look.
     private func scriptsRun(_ pool: Pool) async throws -> Int {
-        let text = try await pool.redis.client.command(["INFO", "commandstats"]).text ?? ""
+        let count = try await pool.redis.calls(of: "evalsha")
         _ = try await pool.redis.client.command(["CONFIG", "RESETSTAT"])
-        return text.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("cmdstat_evalsha") }.reduce(0) {
-            sum, line in
-            sum + (Int(line.split(separator: "=")[1].prefix { $0.isNumber }) ?? 0)
-        }
+        return count
     }
 
     @Test func `serve as the same calls do one after the other, each at a moment of its own`() async throws {

@@ -52,9 +52,7 @@ import Testing
         try await withSubscription(channels: ["a"]) { redis, messages, states in
             // Each proof of life is one SUBSCRIBE; six of them take longer than the longest silence.
             try await eventually("it has proved itself alive six times") {
-                let told = try await redis.client.command(["INFO", "commandstats"]).text ?? ""
-                let calls = told.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_subscribe:calls=") }
-                return (calls?.dropFirst(24).prefix(while: \.isNumber)).flatMap { Int($0) } ?? 0 >= 7
+                try await redis.calls(of: "subscribe") >= 7
             }
             #expect(states.all == [.connected(generation: 1)])
             _ = try await redis.client.command(["PUBLISH", "a", "x"])

@@ -101,6 +101,13 @@ package final class TestRedis: Sendable {
         server.withLock { $0 = started }
     }
 
+    /// How often the server was asked for this command since it started or `CONFIG RESETSTAT`.
+    package func calls(of command: String) async throws -> Int {
+        let told = try await client.command(["INFO", "commandstats"]).text ?? ""
+        let line = told.split(whereSeparator: \.isNewline).first { $0.hasPrefix("cmdstat_\(command):calls=") }
+        return (line?.split(separator: "=")[1].prefix(while: \.isNumber)).flatMap { Int($0) } ?? 0
+    }
+
     /// Lets the server forget everything, scripts excepted.
     package func flushAll() async throws { _ = try await client.command(["FLUSHALL"]) }
 

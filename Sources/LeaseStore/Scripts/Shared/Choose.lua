@@ -62,13 +62,14 @@ local function chosen_unit(selector, affinity)
   end
   local set = P .. 'free:' .. kind .. (scope == 'any' and '' or '/' .. scope)
   local least, from = string.match('&' .. conditions, '&vram=(%d+)') or '-inf', 0
+  local most = conditions == '' and 1 or 64 -- the first one meets a selector without conditions
   while true do
-    local page = call('ZRANGEBYSCORE', set, least, '+inf', 'LIMIT', from, 64)
+    local page = call('ZRANGEBYSCORE', set, least, '+inf', 'LIMIT', from, most)
     for _, id in ipairs(page) do
       local record = unit_record(id)
       if record and meets(record, selector) then return record end
     end
-    if #page < 64 then return nil end
-    from = from + 64
+    if #page < most then return nil end
+    from = from + most
   end
 end
