@@ -1,6 +1,7 @@
 /// One moment a key, the earliest first. O(log n) to set; a removed or moved one is passed over when it comes up.
 ///
-/// The kinds of keys that there are have code of their own: what serves any kind costs several times as much.
+/// The kinds of keys that there are have code of their own: what serves any kind costs several times as much. The work
+/// stands in functions that are not inlined, since a function that finds that code first prepares whatever its own might need.
 package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     /// A key's moment, and which of all settings it is: a key that comes back to a moment it had before has a new entry,
     /// and the old one stays void.
@@ -29,24 +30,28 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         @specialized(where Key == TicketID)
         @specialized(where Key == UnitID)
         @specialized(where Key == String)
-        mutating get {
-            while let top = heap.first {
-                if !isTopSet { isTopSet = due[top.key] == top.setting }
-                if isTopSet { return top.setting.at }
-                removeTop()
-            }
-            return nil
+        mutating get { findFirst() }
+    }
+
+    @inline(never)
+    private mutating func findFirst() -> BootInstant? {
+        while let top = heap.first {
+            if !isTopSet { isTopSet = due[top.key] == top.setting }
+            if isTopSet { return top.setting.at }
+            removeTop()
         }
+        return nil
     }
 
     @specialized(where Key == TicketID)
     @specialized(where Key == UnitID)
     @specialized(where Key == String)
     package mutating func set(_ key: Key, _ moment: BootInstant?) {
-        guard let moment else {
-            remove(key)
-            return
-        }
+        if let moment { place(key, moment) } else { take(key) }
+    }
+
+    @inline(never)
+    private mutating func place(_ key: Key, _ moment: BootInstant) {
         guard due[key]?.at != moment else { return }
         settings += 1
         let setting = Setting(at: moment, number: settings)
@@ -65,7 +70,10 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     @specialized(where Key == TicketID)
     @specialized(where Key == UnitID)
     @specialized(where Key == String)
-    package mutating func remove(_ key: Key) {
+    package mutating func remove(_ key: Key) { take(key) }
+
+    @inline(never)
+    private mutating func take(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
         if heap.first?.key == key { isTopSet = false }
         compactIfSparse()
@@ -75,8 +83,11 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     @specialized(where Key == TicketID)
     @specialized(where Key == UnitID)
     @specialized(where Key == String)
-    package mutating func takeDue(at now: BootInstant) -> Key? {
-        guard let moment = first, moment <= now, let key = heap.first?.key else { return nil }
+    package mutating func takeDue(at now: BootInstant) -> Key? { takeFirst(at: now) }
+
+    @inline(never)
+    private mutating func takeFirst(at now: BootInstant) -> Key? {
+        guard let moment = findFirst(), moment <= now, let key = heap.first?.key else { return nil }
         removeTop()
         due[key] = nil
         return key

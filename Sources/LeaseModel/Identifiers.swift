@@ -67,6 +67,9 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
         return Name.refusal(of: String(isHostGood ? parts[1] : parts[0]), as: isHostGood ? "unit" : "host")
     }
 
+    // The host is a part of the text.
+    package static func == (left: UnitID, right: UnitID) -> Bool { left.text == right.text }
+    package func hash(into hasher: inout Hasher) { hasher.combine(text) }
     package static func < (left: UnitID, right: UnitID) -> Bool { left.text < right.text }
     package var description: String { text }
 }
@@ -144,6 +147,9 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
         return value
     }
 
+    // The unit and the fencing token are parts of the text.
+    package static func == (left: LeaseID, right: LeaseID) -> Bool { left.text == right.text }
+    package func hash(into hasher: inout Hasher) { hasher.combine(text) }
     package static func < (left: LeaseID, right: LeaseID) -> Bool { left.text < right.text }
     package var description: String { text }
 }

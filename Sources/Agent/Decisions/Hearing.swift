@@ -85,8 +85,11 @@ extension AgentMachine {
             if case .held(let released)? = standing(of: id), !released.also.isEmpty { free(released, at: now) }
         }
         for id in offer.also { bind(id, to: lease) }
-        units[offer.lease.unit]?.highest = offer.lease.fencing
-        units[offer.lease.unit]?.state = .confirming(lease, since: now)
+        if var first = units[offer.lease.unit] {
+            first.highest = offer.lease.fencing
+            first.state = .confirming(lease, since: now)
+            units[offer.lease.unit] = first
+        }
         longestTTL = max(longestTTL, offer.terms.ttl)
         actions.append(.journalThenSay(.confirm(offer.lease), session: session))
     }

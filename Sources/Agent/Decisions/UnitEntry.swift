@@ -2,6 +2,7 @@ import LeaseModel
 
 /// One unit of this host.
 struct UnitEntry: Equatable {
+    // A lease stands behind a reference: entries are looked at, and so copied, far more often than leases change.
     enum State: Equatable {
         case free
         /// Offered to nobody until then: what was held here before is not known (design §6), or the journal fails.
@@ -9,10 +10,10 @@ struct UnitEntry: Equatable {
         /// A further unit of the lease that its first unit has.
         case bound(LeaseID)
         /// Confirmed by a script whose answer has not come. Holds the unit as a lease does.
-        case confirming(OwnLease, since: BootInstant)
-        case held(OwnLease)
+        indirect case confirming(OwnLease, since: BootInstant)
+        indirect case held(OwnLease)
         /// Revoked; its processes have not ended yet.
-        case ending(OwnLease, EndReason)
+        indirect case ending(OwnLease, EndReason)
     }
 
     /// An offer that came while a confirm was unanswered, with the moment it was heard.

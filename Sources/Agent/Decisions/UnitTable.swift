@@ -4,14 +4,15 @@ import LeaseModel
 extension AgentMachine {
     mutating func free(_ id: UnitID, at now: BootInstant) {
         if journalDue == nil { journalDue = now + Self.journalPause }
-        guard let entry = units[id] else { return }
+        guard var entry = units[id] else { return }
         if entry.isGone {
             units[id] = nil
             absent[id] = AgentMemory.Unit(unit: id, highest: entry.highest)
             wantsHeartbeat = true
         } else {
             // The whole host may rest meanwhile.
-            units[id]?.state = freshState
+            entry.state = freshState
+            units[id] = entry
         }
     }
 
@@ -98,8 +99,11 @@ extension AgentMachine {
 
     /// What a lease says of a unit that it has, alone or with others.
     func standing(of id: UnitID) -> UnitEntry.State? {
-        guard case .bound(let lease)? = units[id]?.state else { return units[id]?.state }
-        return units[lease.unit]?.lease?.lease == lease ? units[lease.unit]?.state : units[id]?.state
+        let state = units[id]?.state
+        guard case .bound(let lease)? = state, let first = units[lease.unit], first.lease?.lease == lease else {
+            return state
+        }
+        return first.state
     }
 
     /// What runs under leases here, in the order of their units.

@@ -3,7 +3,7 @@ import LeaseModel
 /// The units of a host, with what has to be found fast among many of them: whose time is up next, whose confirm has gone
 /// unanswered for longest, under whose lease something runs. Kept in step by the one way in which an entry changes.
 struct Units: Equatable {
-    private var entries: [UnitID: UnitEntry] = [:]
+    private var rows: [UnitID: Row] = [:]
     private var ends = Deadlines<UnitID>()
     private var unanswered = Deadlines<UnitID>()
     private var insists = Deadlines<UnitID>()
@@ -12,16 +12,49 @@ struct Units: Equatable {
 
     init(lockDelay: Duration) { self.lockDelay = lockDelay }
 
+    /// An entry, and the moments that are set for it.
+    private struct Row: Equatable {
+        var entry: UnitEntry
+        var moments: Moments
+    }
+
+    private struct Moments: Equatable {
+        var end: BootInstant?
+        var answer: BootInstant?
+        var insist: BootInstant?
+    }
+
     subscript(id: UnitID) -> UnitEntry? {
-        get { entries[id] }
+        get { rows[id]?.entry }
         set {
-            entries[id] = newValue
-            index(id, newValue)
+            var moments = Moments()
+            var isRunning = false
+            if let newValue { (moments, isRunning) = look(at: newValue.state) }
+            let before = replace(id, newValue, moments)
+            if moments.end != before.end { ends.set(id, moments.end) }
+            if moments.answer != before.answer { unanswered.set(id, moments.answer) }
+            if moments.insist != before.insist { insists.set(id, moments.insist) }
+            if isRunning {
+                running.insert(id)
+            } else if !running.isEmpty {
+                running.remove(id)
+            }
         }
     }
 
-    var keys: Dictionary<UnitID, UnitEntry>.Keys { entries.keys }
-    var values: Dictionary<UnitID, UnitEntry>.Values { entries.values }
+    /// Returns the moments that were set before.
+    private mutating func replace(_ id: UnitID, _ entry: UnitEntry?, _ moments: Moments) -> Moments {
+        let before =
+            if let entry {
+                rows.updateValue(Row(entry: entry, moments: moments), forKey: id)
+            } else {
+                rows.removeValue(forKey: id)
+            }
+        return before?.moments ?? Moments()
+    }
+
+    var keys: some Collection<UnitID> { rows.keys }
+    var values: some Collection<UnitEntry> { rows.values.lazy.map(\.entry) }
 
     /// The earliest moment at which the time of a lease is over, with its lock-delay where nothing runs under it, or a unit
     /// has rested enough.
@@ -33,13 +66,21 @@ struct Units: Equatable {
     /// When Redis is asked next whether the waiter for a lease that was not given back still waits.
     var firstInsist: BootInstant? { mutating get { insists.first } }
 
-    mutating func takeInsist(at now: BootInstant) -> UnitID? { insists.takeDue(at: now) }
+    mutating func takeInsist(at now: BootInstant) -> UnitID? {
+        let id = insists.takeDue(at: now)
+        if let id { rows[id]?.moments.insist = nil }
+        return id
+    }
 
     /// One unit whose time is up.
-    mutating func takeEnded(at now: BootInstant) -> UnitID? { ends.takeDue(at: now) }
+    mutating func takeEnded(at now: BootInstant) -> UnitID? {
+        let id = ends.takeDue(at: now)
+        if let id { rows[id]?.moments.end = nil }
+        return id
+    }
 
     /// What runs under leases here, in the order of their units.
-    var processes: [RunningProcess] { running.sorted().compactMap { entries[$0]?.lease?.running } }
+    var processes: [RunningProcess] { running.sorted().compactMap { rows[$0]?.entry.lease?.running } }
 
     /// What runs under a lease is told to end at its deadline; without, nobody else may have the unit before the lock-delay
     /// is over as well.
@@ -47,28 +88,18 @@ struct Units: Equatable {
         lease.process == nil ? lease.deadline + lockDelay : lease.deadline
     }
 
-    private mutating func index(_ id: UnitID, _ entry: UnitEntry?) {
-        var end: BootInstant?
-        var answer: BootInstant?
-        var insist: BootInstant?
-        switch entry?.state {
-        case nil, .free?, .bound?: break
-        case .resting(let until)?: end = until
-        case .held(let lease)?:
-            end = self.end(of: lease)
-            insist = lease.asked?.deadline
-        case .ending(let lease, _)?: if lease.process == nil { end = self.end(of: lease) }
-        case .confirming(let lease, let since)?:
-            end = self.end(of: lease)
-            answer = since + Limits.answerWindow
-        }
-        ends.set(id, end)
-        unanswered.set(id, answer)
-        insists.set(id, insist)
-        if entry?.lease?.process != nil {
-            running.insert(id)
-        } else if !running.isEmpty {
-            running.remove(id)
+    /// What is to be remembered of a unit, and whether something runs under its lease.
+    private func look(at state: UnitEntry.State) -> (Moments, isRunning: Bool) {
+        switch state {
+        case .free, .bound: return (Moments(), false)
+        case .resting(let until): return (Moments(end: until), false)
+        case .held(let lease):
+            return (Moments(end: end(of: lease), insist: lease.asked?.deadline), lease.process != nil)
+        case .ending(let lease, _):
+            // Where something runs its end is what is waited for.
+            return lease.process == nil ? (Moments(end: end(of: lease)), false) : (Moments(), true)
+        case .confirming(let lease, let since):
+            return (Moments(end: end(of: lease), answer: since + Limits.answerWindow), lease.process != nil)
         }
     }
 }
