@@ -131,14 +131,15 @@ extension LeaseTerms {
 
     static let fieldCount = 10
 
-    init?(fields: some Collection<String>) {
-        let fields = Array(fields)
-        guard fields.count == Self.fieldCount, let holder = try? HolderID(fields[0]), let priority = Int(fields[4]),
-            let score = Int64(fields[6]), let ttl = Int64(fields[7]), let grace = Int64(fields[9])
+    init?(fields: ArraySlice<String>) {
+        let at = fields.startIndex
+        guard fields.count == Self.fieldCount, let holder = try? HolderID(fields[at]),
+            let priority = Int(fields[at + 4]), let score = Int64(fields[at + 6]), let ttl = Int64(fields[at + 7]),
+            let grace = Int64(fields[at + 9])
         else { return nil }
         self.init(
-            holder: holder, caller: fields[1], ticket: TicketID(fields[2]), coordinator: InstanceID(fields[3]),
-            priority: priority, selector: fields[5], score: score, ttl: .milliseconds(ttl), metadata: fields[8],
-            grace: .milliseconds(grace))
+            holder: holder, caller: fields[at + 1], ticket: TicketID(fields[at + 2]),
+            coordinator: InstanceID(fields[at + 3]), priority: priority, selector: fields[at + 5], score: score,
+            ttl: .milliseconds(ttl), metadata: fields[at + 8], grace: .milliseconds(grace))
     }
 }
