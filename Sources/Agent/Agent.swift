@@ -556,6 +556,11 @@ package actor Agent {
 
     private func say(_ word: AgentMachine.Word, _ session: Int64) {
         meter.count(word)
+        if case .confirm(let lease) = word {
+            return voice.confirm(lease, session: session, through: outbox.send) { answer in
+                self.assumeIsolated { $0.feed(answer) }
+            }
+        }
         outbox.start { [voice] in
             let answer = await voice.say(word, session: session)
             await self.feed(answer)

@@ -18,17 +18,17 @@ actor Outbox {
     @TaskLocal private static var place: Int?
 
     private let loop: EventLoop
-    private let send: Send
+    private let toRedis: Send
     private var issued = 0
     /// The place whose script is the next to leave.
     private var next = 0
-    private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
-    /// Places given up out of turn.
-    private var skipped: Set<Int> = []
+    private var waiting: [Int: () -> Void] = [:]
+    /// Places whose scripts have left, or never will, and after which `next` has yet to move on.
+    private var left: Set<Int> = []
 
     init(loop: EventLoop, send: @escaping Send) {
         self.loop = loop
-        self.send = send
+        toRedis = send
     }
 
     /// Starts work whose script, one at most, leaves after those of all work started before. On the loop.
@@ -43,16 +43,36 @@ actor Outbox {
         }
     }
 
+    /// Sends a script after those of all work started before, without a task of its own. On the loop.
+    nonisolated func send(
+        _ script: RedisScript, _ keys: [String], _ arguments: [RedisArgument],
+        _ reply: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) {
+        assumeIsolated { outbox in
+            let place = outbox.issued
+            outbox.issued += 1
+            if place == outbox.next {
+                outbox.next += 1
+                outbox.toRedis(script, keys, arguments, reply)
+            } else {
+                outbox.waiting[place] = {
+                    outbox.toRedis(script, keys, arguments, reply)
+                    outbox.left.insert(place)
+                }
+            }
+        }
+    }
+
     /// Sends a script when its turn has come; one of no started work at once.
     func evaluate(
         _ script: RedisScript, _ keys: [String], _ arguments: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
         let place = Self.place
         if let place, place > next {
-            await withCheckedContinuation { waiting[place] = $0 }
+            await withCheckedContinuation { continuation in waiting[place] = { continuation.resume() } }
         }
         let outcome: Result<RedisReply, RedisError> = await withCheckedContinuation { continuation in
-            send(script, keys, arguments) { continuation.resume(returning: $0) }
+            toRedis(script, keys, arguments) { continuation.resume(returning: $0) }
             if let place { leave(place) }
         }
         return try outcome.get()
@@ -60,8 +80,10 @@ actor Outbox {
 
     private func leave(_ place: Int) {
         guard place >= next else { return }
-        skipped.insert(place)
-        while skipped.remove(next) != nil { next += 1 }
-        waiting.removeValue(forKey: next)?.resume()
+        left.insert(place)
+        while left.remove(next) != nil {
+            next += 1
+            waiting.removeValue(forKey: next)?()
+        }
     }
 }

@@ -71,21 +71,39 @@ package struct Voice: Sendable {
     }
 
     private func confirm(_ lease: LeaseID, _ origin: AgentOrigin) async -> AgentMachine.Event {
-        let answer: AgentMachine.ConfirmAnswer
+        let outcome: Result<ConfirmOutcome, StoreError>
         do throws(StoreError) {
-            switch try await store.confirm(origin, lease) {
-            case .held:
-                log.info("lease_granted", ["lease": .text(lease.text)])
-                answer = .held
-            case .gone: answer = .gone
-            case .unknownHost: answer = .unknownHost
-            case .staleSession: answer = .staleSession
-            }
+            outcome = .success(try await store.confirm(origin, lease))
         } catch {
-            notice(error, "confirm")
-            answer = .failed
+            outcome = .failure(error)
         }
-        return .confirmAnswered(session: origin.session, lease, answer)
+        return .confirmAnswered(session: origin.session, lease, answer(lease, outcome))
+    }
+
+    /// Says a confirm without a task: what an agent says most.
+    func confirm(
+        _ lease: LeaseID, session: Int64, through send: LeaseStore.Sender,
+        heard: @escaping @Sendable (AgentMachine.Event) -> Void
+    ) {
+        store.confirm(origin(session), lease, through: send) { outcome in
+            heard(.confirmAnswered(session: session, lease, answer(lease, outcome)))
+        }
+    }
+
+    private func answer(
+        _ lease: LeaseID, _ outcome: Result<ConfirmOutcome, StoreError>
+    ) -> AgentMachine.ConfirmAnswer {
+        switch outcome {
+        case .success(.held):
+            log.info("lease_granted", ["lease": .text(lease.text)])
+            return .held
+        case .success(.gone): return .gone
+        case .success(.unknownHost): return .unknownHost
+        case .success(.staleSession): return .staleSession
+        case .failure(let error):
+            notice(error, "confirm")
+            return .failed
+        }
     }
 
     private func end(_ lease: LeaseID, _ reason: EndReason, _ origin: AgentOrigin) async -> AgentMachine.Event {

@@ -10,6 +10,11 @@ package struct LeaseStore: Sendable {
     package typealias Runner =
         @Sendable (RedisScript, [String], [RedisArgument]) async throws(RedisError) -> RedisReply
 
+    /// Sends one script without a task; the reply comes exactly once, possibly inside the call.
+    package typealias Sender = (
+        RedisScript, [String], [RedisArgument], @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+    ) -> Void
+
     package let pool: PoolID
     let evaluate: Runner
     let keys: Keys
@@ -51,7 +56,7 @@ package struct LeaseStore: Sendable {
     func run(_ script: RedisScript, _ arguments: [RedisArgument]) async throws(StoreError) -> Answer {
         let reply: RedisReply
         do throws(RedisError) {
-            reply = try await evaluate(script, [keys.clock, keys.absent], arguments)
+            reply = try await evaluate(script, keys.ofScripts, arguments)
         } catch {
             throw StoreError(error)
         }

@@ -43,10 +43,15 @@ import Testing
                                 labels: [:], units: []))
                         answers.withLock { $0 += 1 }
                     }
+                    for _ in 0..<2 {
+                        voice.confirm(lease, session: 1, through: outbox.send) { _ in answers.withLock { $0 += 1 } }
+                    }
                 }
             }
-            try await eventually("all are answered", is: 2 * words.count) { answers.withLock { $0 } }
-            let expected = ["Reject", "Confirm", "Renewed", "End", "Renewed"].flatMap { [$0, "Heartbeat"] }
+            try await eventually("all are answered", is: 4 * words.count) { answers.withLock { $0 } }
+            let expected = ["Reject", "Confirm", "Renewed", "End", "Renewed"].flatMap {
+                [$0, "Heartbeat", "Confirm", "Confirm"]
+            }
             #expect(said.withLock { $0 } == expected)
         }
     }
