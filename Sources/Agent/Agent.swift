@@ -521,6 +521,7 @@ package actor Agent {
     private func writeJournal(of actions: [AgentMachine.Action]) -> Bool {
         guard let journal, let machine else { return false }
         var units: [AgentMemory.Unit] = []
+        units.reserveCapacity(actions.count)
         for case .journalThenSay(let word, _) in actions {
             guard let unit = machine.memory(of: word.lease.unit) else { return writeJournal() }
             units.append(unit)

@@ -43,7 +43,23 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    package mutating func integer(_ value: some BinaryInteger) { raw(String(value)) }
+    package mutating func integer(_ value: some BinaryInteger) {
+        if let value = Int64(exactly: value) { integer(value) } else { raw(String(value)) }
+    }
+
+    /// The same of the type that most have, without a text in between.
+    package mutating func integer(_ value: Int64) {
+        separate()
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        digits(value.magnitude)
+        needsComma = true
+    }
+
+    private mutating func digits(_ value: UInt64) {
+        if value >= 10 { digits(value / 10) }
+        bytes.append(UInt8(ascii: "0") + UInt8(value % 10))
+    }
+
     package mutating func bool(_ value: Bool) { raw(value ? "true" : "false") }
     package mutating func null() { raw("null") }
 
@@ -96,6 +112,11 @@ package struct JSONWriter {
     }
 
     package mutating func member(_ name: String, _ value: some BinaryInteger) {
+        key(name)
+        integer(value)
+    }
+
+    package mutating func member(_ name: String, _ value: Int64) {
         key(name)
         integer(value)
     }

@@ -59,7 +59,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         if heap.first?.key == key { isTopSet = false }
         heap.append(Entry(setting: setting, key: key))
         var child = heap.count - 1
-        while child > 0, Self.isBefore(heap[child], heap[(child - 1) / 2]) {
+        while child > 0, Self.isBefore(heap[child].setting, heap[(child - 1) / 2].setting) {
             heap.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
@@ -98,13 +98,13 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         guard heap.count > 2 * due.count + 64 else { return }
         heap = heap.filter { due[$0.key] == $0.setting }
         precondition(heap.count == due.count, "each key has one entry that counts")
-        heap.sort { Self.isBefore($0, $1) }
+        heap.sort { Self.isBefore($0.setting, $1.setting) }
         isTopSet = !heap.isEmpty
     }
 
     /// Of equal moments the one set first.
-    private static func isBefore(_ a: Entry, _ b: Entry) -> Bool {
-        a.setting.at == b.setting.at ? a.setting.number < b.setting.number : a.setting.at < b.setting.at
+    private static func isBefore(_ a: Setting, _ b: Setting) -> Bool {
+        a.at == b.at ? a.number < b.number : a.at < b.at
     }
 
     private mutating func removeTop() {
@@ -112,15 +112,12 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < heap.count && Self.isBefore(heap[child], heap[least]) {
-                least = child
-            }
-            guard least != parent else { return }
-            heap.swapAt(parent, least)
-            parent = least
+        while 2 * parent + 1 < heap.count {
+            var child = 2 * parent + 1
+            if child + 1 < heap.count, Self.isBefore(heap[child + 1].setting, heap[child].setting) { child += 1 }
+            guard Self.isBefore(heap[child].setting, heap[parent].setting) else { return }
+            heap.swapAt(parent, child)
+            parent = child
         }
     }
 }

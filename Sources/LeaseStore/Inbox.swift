@@ -95,7 +95,9 @@ package enum Inbox {
             guard let also = also(fields, behind: end), let lease = try? LeaseID(fields[1]),
                 let terms = LeaseTerms(fields: fields[6..<end])
             else { return nil }
-            let after = (try? LeaseID(fields[4])).map { ReleasedLease(lease: $0, token: TokenHash(fields[5])) }
+            // Most offers follow no release, and why a text is no lease costs more than all fields of one.
+            let released = fields[4].isEmpty ? nil : try? LeaseID(fields[4])
+            let after = released.map { ReleasedLease(lease: $0, token: TokenHash(fields[5])) }
             return .offer(
                 Offer(
                     lease: lease, token: TokenHash(fields[2]), terms: terms, beat: Int64(fields[3]), after: after,

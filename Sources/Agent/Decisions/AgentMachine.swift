@@ -186,13 +186,11 @@ package struct AgentMachine: Equatable {
 
     /// What the journal has to say at this moment.
     package var memory: AgentMemory {
-        var known = absent
-        for entry in units.values { known[entry.properties.unit] = entry.memory }
         var restingUntil: BootInstant?
         if case .resting(let until) = freshState { restingUntil = until }
         return AgentMemory(
-            instance: instance, ancestors: ancestors, units: known.keys.sorted().compactMap { known[$0] },
-            longestTTL: longestTTL,
+            instance: instance, ancestors: ancestors,
+            units: (units.keys + absent.keys).sorted().compactMap { memory(of: $0) }, longestTTL: longestTTL,
             restingUntil: restingUntil, floor: freshHighest)
     }
 

@@ -62,7 +62,7 @@ extension AgentMachine {
             case .takes: break
             case .isKnown: return
             case .waits:
-                units[id]?.deferred = UnitEntry.Deferred(offer: offer, heard: heard)
+                units[id]?.deferred = .offer(offer, heard: heard)
                 return
             case .refuses(let why): return reject(offer, highest: highest, why)
             }
@@ -111,9 +111,9 @@ extension AgentMachine {
     }
 
     private mutating func takeDeferred(_ id: UnitID, at now: BootInstant) {
-        guard let deferred = units[id]?.deferred else { return }
+        guard case .offer(let offer, let heard)? = units[id]?.deferred else { return }
         units[id]?.deferred = nil
-        if link == .open { consider(deferred.offer, heard: deferred.heard, at: now) }
+        if link == .open { consider(offer, heard: heard, at: now) }
     }
 
     mutating func confirmAnswered(_ lease: LeaseID, _ answer: ConfirmAnswer, at now: BootInstant) {

@@ -2,7 +2,7 @@ import LeaseModel
 
 /// One unit of this host.
 struct UnitEntry: Equatable {
-    // A lease stands behind a reference: entries are looked at, and so copied, far more often than leases change.
+    // Leases and offers stand behind references: entries are looked at, and so copied, far more often than those change.
     enum State: Equatable {
         case free
         /// Offered to nobody until then: what was held here before is not known (design §6), or the journal fails.
@@ -17,10 +17,7 @@ struct UnitEntry: Equatable {
     }
 
     /// An offer that came while a confirm was unanswered, with the moment it was heard.
-    struct Deferred: Equatable {
-        var offer: Offer
-        var heard: BootInstant
-    }
+    indirect enum Deferred: Equatable { case offer(Offer, heard: BootInstant) }
 
     var properties: UnitProperties
     var state: State

@@ -53,7 +53,7 @@ struct Units: Equatable {
         return before?.moments ?? Moments()
     }
 
-    var keys: some Collection<UnitID> { rows.keys }
+    var keys: [UnitID] { Array(rows.keys) }
     var values: some Collection<UnitEntry> { rows.values.lazy.map(\.entry) }
 
     /// The earliest moment at which the time of a lease is over, with its lock-delay where nothing runs under it, or a unit

@@ -37,6 +37,7 @@ package struct JournalText {
     /// The lines of units that have changed.
     static func encode(_ units: [AgentMemory.Unit]) -> [UInt8] {
         var text: [UInt8] = []
+        text.reserveCapacity(lineLength * units.count)
         for unit in units {
             var writer = JSONWriter()
             encode(unit, &writer)
@@ -47,6 +48,8 @@ package struct JournalText {
     }
 
     private static let newline = UInt8(ascii: "\n")
+    /// About, for a unit that has a lease.
+    private static let lineLength = 512
 
     private static func encode(_ unit: AgentMemory.Unit, _ writer: inout JSONWriter) {
         writer.object { writer in
@@ -97,7 +100,7 @@ package struct JournalText {
             writer.member("caller", lease.terms.caller)
             writer.member("ticket", lease.terms.ticket.text)
             writer.member("coordinator", lease.terms.coordinator.text)
-            writer.member("priority", lease.terms.priority)
+            writer.member("priority", Int64(lease.terms.priority))
             writer.member("selector", lease.terms.selector)
             writer.member("score", lease.terms.score)
             writer.member("ttl_us", lease.terms.ttl.microseconds)

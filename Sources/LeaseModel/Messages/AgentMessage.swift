@@ -37,7 +37,7 @@ package struct ReleasedLease: Hashable, Sendable {
 
 /// What Redis tells an agent.
 package enum AgentMessage: Hashable, Sendable {
-    case offer(Offer)
+    indirect case offer(Offer)
     /// A word about that very lease: released, cancelled, withdrawn, duplicate.
     case end(LeaseID, TokenHash, EndReason)
     /// An admin wants this lease to end; the agent stops its processes and says `ended`.
