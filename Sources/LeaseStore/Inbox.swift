@@ -67,13 +67,13 @@ package enum Inbox {
             start = end + 1
         }
         func endRecord(at end: Int) {
-            let isEmpty = fields.isEmpty && start == end
             endField(at: end)
-            if !isEmpty { records.append(fields) }
+            if fields != [""] { records.append(fields) }
             fields = []
         }
-        for index in bytes.indices {
-            switch bytes[index] {
+        let span = bytes.span
+        for index in span.indices {
+            switch span[index] {
             case 0x1F: endField(at: index)
             case 0x1E: endRecord(at: index)
             default: break

@@ -33,20 +33,20 @@ extension AgentMachine {
     private func reception(of offer: Offer, by id: UnitID) -> Reception {
         guard let entry = units[id] else { return .refuses("this host has no such unit") }
         guard !entry.isGone else { return .refuses("the device is gone") }
-        switch standing(of: id) {
-        case .free?: return .takes
-        case .resting?: return .refuses("the unit rests")
-        case .confirming(let lease, _)?: return lease.lease == offer.lease ? .isKnown : .waits
-        case .held(let lease)?:
+        switch standing(of: entry) {
+        case .free: return .takes
+        case .resting: return .refuses("the unit rests")
+        case .confirming(let lease, _): return lease.lease == offer.lease ? .isKnown : .waits
+        case .held(let lease):
             if lease.lease == offer.lease { return .isKnown }
             // Only an act of its holder on that very lease makes room (design §4.2).
             guard let after = offer.after, after.lease == lease.lease, lease.endsBy(after.token) else {
                 return .refuses("the unit is held by another lease")
             }
             return .takes
-        case .ending(let lease, _)?:
+        case .ending(let lease, _):
             return lease.lease == offer.lease ? .isKnown : .refuses("what runs under the unit's lease has not ended")
-        case .bound?, nil: return .refuses("the unit is held by another lease")
+        case .bound: return .refuses("the unit is held by another lease")
         }
     }
 
@@ -81,7 +81,8 @@ extension AgentMachine {
         guard lease.deadline > now else {
             return reject(offer, highest: highest, "the offer is older than its lease would be")
         }
-        for id in wanted {
+        // Only an offer that follows a release takes what is held.
+        for id in wanted where offer.after != nil {
             if case .held(let released)? = standing(of: id), !released.also.isEmpty { free(released, at: now) }
         }
         for id in offer.also { bind(id, to: lease) }

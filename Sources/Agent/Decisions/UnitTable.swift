@@ -98,10 +98,11 @@ extension AgentMachine {
     }
 
     /// What a lease says of a unit that it has, alone or with others.
-    func standing(of id: UnitID) -> UnitEntry.State? {
-        let state = units[id]?.state
-        guard case .bound(let lease)? = state, let first = units[lease.unit], first.lease?.lease == lease else {
-            return state
+    func standing(of id: UnitID) -> UnitEntry.State? { units[id].map { standing(of: $0) } }
+
+    func standing(of entry: UnitEntry) -> UnitEntry.State {
+        guard case .bound(let lease) = entry.state, let first = units[lease.unit], first.lease?.lease == lease else {
+            return entry.state
         }
         return first.state
     }

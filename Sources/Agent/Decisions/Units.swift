@@ -27,10 +27,13 @@ struct Units: Equatable {
     subscript(id: UnitID) -> UnitEntry? {
         get { rows[id]?.entry }
         set {
-            var moments = Moments()
-            var isRunning = false
-            if let newValue { (moments, isRunning) = look(at: newValue.state) }
-            let before = replace(id, newValue, moments)
+            let (moments, isRunning) = look(at: newValue?.state)
+            let before =
+                if let newValue {
+                    rows.updateValue(Row(entry: newValue, moments: moments), forKey: id)?.moments ?? Moments()
+                } else {
+                    rows.removeValue(forKey: id)?.moments ?? Moments()
+                }
             if moments.end != before.end { ends.set(id, moments.end) }
             if moments.answer != before.answer { unanswered.set(id, moments.answer) }
             if moments.insist != before.insist { insists.set(id, moments.insist) }
@@ -40,17 +43,6 @@ struct Units: Equatable {
                 running.remove(id)
             }
         }
-    }
-
-    /// Returns the moments that were set before.
-    private mutating func replace(_ id: UnitID, _ entry: UnitEntry?, _ moments: Moments) -> Moments {
-        let before =
-            if let entry {
-                rows.updateValue(Row(entry: entry, moments: moments), forKey: id)
-            } else {
-                rows.removeValue(forKey: id)
-            }
-        return before?.moments ?? Moments()
     }
 
     var keys: [UnitID] { Array(rows.keys) }
@@ -89,16 +81,16 @@ struct Units: Equatable {
     }
 
     /// What is to be remembered of a unit, and whether something runs under its lease.
-    private func look(at state: UnitEntry.State) -> (Moments, isRunning: Bool) {
+    private func look(at state: UnitEntry.State?) -> (Moments, isRunning: Bool) {
         switch state {
-        case .free, .bound: return (Moments(), false)
-        case .resting(let until): return (Moments(end: until), false)
-        case .held(let lease):
+        case nil, .free?, .bound?: return (Moments(), false)
+        case .resting(let until)?: return (Moments(end: until), false)
+        case .held(let lease)?:
             return (Moments(end: end(of: lease), insist: lease.asked?.deadline), lease.process != nil)
-        case .ending(let lease, _):
+        case .ending(let lease, _)?:
             // Where something runs its end is what is waited for.
             return lease.process == nil ? (Moments(end: end(of: lease)), false) : (Moments(), true)
-        case .confirming(let lease, let since):
+        case .confirming(let lease, let since)?:
             return (Moments(end: end(of: lease), answer: since + Limits.answerWindow), lease.process != nil)
         }
     }
