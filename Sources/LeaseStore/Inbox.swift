@@ -71,9 +71,8 @@ package enum Inbox {
             if fields != [""] { records.append(fields) }
             fields = []
         }
-        let span = bytes.span
-        for index in span.indices {
-            switch span[index] {
+        for index in bytes.indices {
+            switch bytes[index] {
             case 0x1F: endField(at: index)
             case 0x1E: endRecord(at: index)
             default: break
