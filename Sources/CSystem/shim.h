@@ -11,6 +11,11 @@
 #include <event2/listener.h>
 #include <event2/util.h>
 #include <dirent.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <fcntl.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
@@ -147,4 +152,127 @@ static inline int shim_peer_groups(int fd, gid_t *groups, int room) {
 static inline int shim_has_hung_up(int fd) {
     struct pollfd look = {.fd = fd, .events = POLLRDHUP};
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+// hiredis lets the reader's user make the objects of a reply (redisReplyObjectFunctions). Its own functions take two
+// pieces of memory for each element and give back each: a third of what reading a page of events costs. Here a reply's
+// elements lie behind each other in blocks that its reader keeps for the next one.
+struct shim_reply_block {
+    struct shim_reply_block *next;
+    size_t size, used;
+};
+struct shim_reply_room {
+    struct shim_reply_block *first, *last;
+};
+struct shim_reply_root {
+    struct shim_reply_room *room;
+    redisReply reply;
+};
+static inline void *shim_reply_bytes(struct shim_reply_room *room, size_t count) {
+    if (count > SIZE_MAX - 64) return NULL;
+    count = (count + 15) & ~(size_t)15;
+    struct shim_reply_block *block = room->last;
+    if (!block || block->size - block->used < count) {
+        size_t size = block ? 2 * block->size : 16 * 1024;
+        if (size > 1024 * 1024) size = 1024 * 1024;
+        if (size < count) size = count;
+        struct shim_reply_block *more = (struct shim_reply_block *)malloc(32 + size);  // 32: aligned as malloc aligns
+        if (!more) return NULL;
+        more->next = NULL;
+        more->size = size;
+        more->used = 0;
+        if (block) block->next = more;
+        else room->first = more;
+        room->last = block = more;
+    }
+    void *bytes = (char *)block + 32 + block->used;
+    block->used += count;
+    return bytes;
+}
+static inline redisReply *shim_reply_made(const redisReadTask *task, int type, size_t more) {
+    struct shim_reply_room *room = (struct shim_reply_room *)task->privdata;
+    size_t head = task->parent ? 0 : offsetof(struct shim_reply_root, reply);
+    if (more > SIZE_MAX - 256) return NULL;
+    char *bytes = (char *)shim_reply_bytes(room, head + sizeof(redisReply) + more);
+    if (!bytes) return NULL;
+    if (head) ((struct shim_reply_root *)bytes)->room = room;
+    redisReply *reply = (redisReply *)(bytes + head);
+    memset(reply, 0, sizeof *reply);
+    reply->type = type;
+    if (task->parent) ((redisReply *)task->parent->obj)->element[task->idx] = reply;
+    return reply;
+}
+static inline void *shim_reply_string(const redisReadTask *task, char *text, size_t length) {
+    if (length > SIZE_MAX - 256) return NULL;
+    redisReply *reply = shim_reply_made(task, task->type, length + 1);
+    if (!reply) return NULL;
+    reply->str = (char *)(reply + 1);
+    reply->len = length;
+    memcpy(reply->str, text, length);
+    reply->str[length] = 0;
+    return reply;
+}
+#if HIREDIS_MAJOR >= 1
+typedef size_t shim_reply_count;
+#else
+typedef int shim_reply_count;
+#endif
+static inline void *shim_reply_array(const redisReadTask *task, shim_reply_count count) {
+    if ((size_t)count > SIZE_MAX / sizeof(redisReply *) / 2) return NULL;
+    redisReply *reply = shim_reply_made(task, task->type, (size_t)count * sizeof(redisReply *));
+    if (!reply) return NULL;
+    reply->element = (redisReply **)(reply + 1);
+    reply->elements = (size_t)count;
+    memset(reply->element, 0, (size_t)count * sizeof(redisReply *));  // a reply may be dropped before it is whole
+    return reply;
+}
+static inline void *shim_reply_integer(const redisReadTask *task, long long value) {
+    redisReply *reply = shim_reply_made(task, REDIS_REPLY_INTEGER, 0);
+    if (reply) reply->integer = value;
+    return reply;
+}
+static inline void *shim_reply_nil(const redisReadTask *task) { return shim_reply_made(task, REDIS_REPLY_NIL, 0); }
+static inline void shim_reply_drop_blocks(struct shim_reply_block *block) {
+    while (block) {
+        struct shim_reply_block *next = block->next;
+        free(block);
+        block = next;
+    }
+}
+/// hiredis is through with a whole reply, the one that the reader has made last.
+static inline void shim_reply_free(void *reply) {
+    if (!reply) return;
+    struct shim_reply_room *room =
+        ((struct shim_reply_root *)((char *)reply - offsetof(struct shim_reply_root, reply)))->room;
+    struct shim_reply_block *kept = room->first->size > 64 * 1024 ? NULL : room->first;
+    shim_reply_drop_blocks(kept ? kept->next : room->first);
+    if (kept) {
+        kept->next = NULL;
+        kept->used = 0;
+    }
+    room->first = room->last = kept;
+}
+/// From now on the reader makes its replies so. False, and nothing changed, without memory.
+static inline bool shim_reply_begin(redisReader *reader) {
+    static redisReplyObjectFunctions functions = {
+        .createString = shim_reply_string,
+        .createArray = shim_reply_array,
+        .createInteger = shim_reply_integer,
+        .createNil = shim_reply_nil,
+        .freeObject = shim_reply_free,
+    };
+    struct shim_reply_room *room = (struct shim_reply_room *)calloc(1, sizeof *room);
+    if (!room) return false;
+    reader->privdata = room;
+    reader->fn = &functions;
+    return true;
+}
+/// The reader is about to go: nothing is read any more.
+static inline void shim_reply_end(redisReader *reader) {
+    struct shim_reply_room *room = (struct shim_reply_room *)reader->privdata;
+    if (!room) return;
+    reader->reply = NULL;
+    reader->privdata = NULL;
+    shim_reply_drop_blocks(room->first);
+    free(room);
 }

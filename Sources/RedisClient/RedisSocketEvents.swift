@@ -31,6 +31,7 @@ final class RedisSocketEvents {
             if let data { Unmanaged<RedisSocketEvents>.fromOpaque(data).takeRetainedValue().end() }
         }
         context.pointee.ev.data = data
+        _ = shim_reply_begin(context.pointee.c.reader)
         event_add(events.readable, nil)
     }
 
@@ -67,6 +68,8 @@ final class RedisSocketEvents {
         readable = nil
         writable = nil
         turnEnd = nil
+        // hiredis frees the reader next, and has called back for the last time.
+        shim_reply_end(context.pointee.c.reader)
     }
 }
 
