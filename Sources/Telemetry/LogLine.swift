@@ -82,6 +82,12 @@ package enum Escaping {
     /// written as `\uXXXX`: C1 controls, line and paragraph separators, bidirectional marks, zero-width characters.
     static func appendQuoted(_ text: String, to line: inout String, limit: Int) {
         line += "\""
+        // Most texts are plain, and then go in one piece.
+        if text.utf8.count <= limit, text.utf8.allSatisfy(isPlain) {
+            line += text
+            line += "\""
+            return
+        }
         var count = 0
         for scalar in text.unicodeScalars {
             guard count < limit else {
@@ -100,6 +106,11 @@ package enum Escaping {
             }
         }
         line += "\""
+    }
+
+    /// Whether a byte stands for a character that is written as it is.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        0x20..<0x7F ~= byte && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
     private static func mayDeceive(_ scalar: Unicode.Scalar) -> Bool {

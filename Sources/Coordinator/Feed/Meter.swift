@@ -4,10 +4,10 @@ import LeaseModel
 import LeaseStore
 import Telemetry
 
-/// The metrics of a coordinator. All methods are for its loop's thread.
-actor Meter {
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
-
+/// The metrics of a coordinator.
+///
+/// `@unchecked Sendable` holds because everything happens on the loop's thread.
+final class Meter: @unchecked Sendable {
     private let loop: EventLoop
     private var registry = MetricRegistry(Catalogue.coordinator)
 
@@ -17,14 +17,20 @@ actor Meter {
     }
 
     /// Changes metrics.
-    nonisolated func note(_ body: @Sendable (inout MetricRegistry) -> Void) { assumeIsolated { body(&$0.registry) } }
+    func note(_ body: (inout MetricRegistry) -> Void) {
+        loop.checkIsolated()
+        body(&registry)
+    }
 
-    nonisolated func roundTrip(_ duration: Duration) { note { $0.observe(Catalogue.redisRoundTrip, took: duration) } }
+    func roundTrip(_ duration: Duration) { note { $0.observe(Catalogue.redisRoundTrip, took: duration) } }
 
-    nonisolated func redisFailed() { note { $0.count(Catalogue.redisErrors) } }
+    func redisFailed() { note { $0.count(Catalogue.redisErrors) } }
 
     /// Everything in the Prometheus text format.
-    nonisolated var text: String { assumeIsolated { $0.registry.text } }
+    var text: String {
+        loop.checkIsolated()
+        return registry.text
+    }
 }
 
 extension Coordinator {

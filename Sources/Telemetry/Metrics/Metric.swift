@@ -1,5 +1,5 @@
-/// What one metric is: its line in the catalogue.
-package struct Metric: Hashable, Sendable {
+/// What one metric is: its line in the catalogue, of which there is one, so that it is found by where it stands.
+package final class Metric: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable {
         case counter, gauge, histogram
     }
@@ -31,6 +31,20 @@ package struct Metric: Hashable, Sendable {
     static let few = 256
     /// For those of hosts, each with some words.
     static let hosts = 20_000
+
+    fileprivate init(
+        name: String, help: String, kind: Kind, labels: [Label], buckets: [Double], seriesLimit: Int
+    ) {
+        self.name = name
+        self.help = help
+        self.kind = kind
+        self.labels = labels
+        self.buckets = buckets
+        self.seriesLimit = seriesLimit
+    }
+
+    package static func == (left: Metric, right: Metric) -> Bool { left === right }
+    package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
 /// A metric that only rises.

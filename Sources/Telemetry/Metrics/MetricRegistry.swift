@@ -52,12 +52,12 @@ package struct MetricRegistry {
     }
 
     private var families: [Family]
-    private let positions: [String: Int]
+    private let positions: [Metric: Int]
 
-    /// - Parameter metrics: What is shown, in this order; names must differ.
+    /// - Parameter metrics: What is shown, in this order; each once.
     package init(_ metrics: [Metric]) {
         families = metrics.map { Family($0) }
-        positions = Dictionary(uniqueKeysWithValues: metrics.enumerated().map { ($0.element.name, $0.offset) })
+        positions = Dictionary(uniqueKeysWithValues: metrics.enumerated().map { ($0.element, $0.offset) })
     }
 
     /// Counts `amount` more, which must not be negative.
@@ -82,7 +82,7 @@ package struct MetricRegistry {
     /// Sets a gauge of one label anew: what is not named any more is shown no more. Beyond the metric's limit nothing is.
     package mutating func replace(_ gauge: Gauge, with values: [(label: String, value: Double)]) {
         precondition(gauge.metric.labels.count == 1, "as many label values as the catalogue has labels")
-        guard let position = positions[gauge.metric.name] else { return }
+        guard let position = positions[gauge.metric] else { return }
         families[position].removeAll()
         for (label, value) in values.prefix(gauge.metric.seriesLimit) {
             families[position].change([label]) { $0.value = value }
@@ -111,18 +111,18 @@ package struct MetricRegistry {
 
     /// What a series stands at: a histogram's sum. Nil where it has never been touched.
     package func value(_ metric: Metric, _ labels: String...) -> Double? {
-        positions[metric.name].flatMap { families[$0][labels]?.value }
+        positions[metric].flatMap { families[$0][labels]?.value }
     }
 
     /// How often a histogram was told something.
     package func observations(_ histogram: Histogram, _ labels: String...) -> Int64 {
-        let series = positions[histogram.metric.name].flatMap { families[$0][labels] }
+        let series = positions[histogram.metric].flatMap { families[$0][labels] }
         return series?.counts.reduce(0, +) ?? 0
     }
 
     private mutating func change(_ metric: Metric, _ labels: [String], _ body: (inout Series) -> Void) {
         precondition(labels.count == metric.labels.count, "as many label values as the catalogue has labels")
-        guard let position = positions[metric.name] else { return }  // the other program's
+        guard let position = positions[metric] else { return }  // the other program's
         families[position].change(labels, body)
     }
 
