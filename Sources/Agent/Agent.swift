@@ -22,6 +22,7 @@ package actor Agent {
     private let client: RedisClient
     private let subscription: RedisSubscription
     private let outbox: Outbox
+    private let leaseCalls: LeaseCalls
     private let voice: Voice
     private let meter: AgentMeter
     private let onEnd: @Sendable (AgentError) -> Void
@@ -79,6 +80,7 @@ package actor Agent {
             }
         }
         self.outbox = outbox
+        leaseCalls = LeaseCalls(pool: settings.pool, send: outbox.send)
         voice = Voice(
             store: LeaseStore(pool: settings.pool) { (script, keys, arguments) async throws(RedisError) in
                 try await outbox.evaluate(script, keys, arguments)
@@ -558,9 +560,7 @@ package actor Agent {
     private func say(_ word: AgentMachine.Word, _ session: Int64) {
         meter.count(word)
         if case .confirm(let lease) = word {
-            return voice.confirm(lease, session: session, through: outbox.send) { answer in
-                self.assumeIsolated { $0.feed(answer) }
-            }
+            return voice.confirm(lease, session: session, through: leaseCalls) { self.feed($0) }
         }
         outbox.start { [voice] in
             let answer = await voice.say(word, session: session)

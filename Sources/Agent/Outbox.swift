@@ -46,21 +46,27 @@ actor Outbox {
     /// Sends a script after those of all work started before, without a task of its own. On the loop.
     nonisolated func send(
         _ script: RedisScript, _ keys: [String], _ arguments: [RedisArgument],
-        _ reply: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+        _ reply: @escaping (Result<RedisReply, RedisError>) -> Void
     ) {
+        let departure = Departure { self.toRedis(script, keys, arguments, reply) }
         assumeIsolated { outbox in
             let place = outbox.issued
             outbox.issued += 1
             if place == outbox.next {
                 outbox.next += 1
-                outbox.toRedis(script, keys, arguments, reply)
+                departure.leave()
             } else {
                 outbox.waiting[place] = {
-                    outbox.toRedis(script, keys, arguments, reply)
+                    departure.leave()
                     outbox.left.insert(place)
                 }
             }
         }
+    }
+
+    /// `@unchecked Sendable` holds because it is made and left on the loop's thread.
+    private struct Departure: @unchecked Sendable {
+        let leave: () -> Void
     }
 
     /// Sends a script when its turn has come; one of no started work at once.

@@ -82,10 +82,10 @@ package struct Voice: Sendable {
 
     /// Says a confirm without a task: what an agent says most.
     func confirm(
-        _ lease: LeaseID, session: Int64, through send: LeaseStore.Sender,
-        heard: @escaping @Sendable (AgentMachine.Event) -> Void
+        _ lease: LeaseID, session: Int64, through calls: LeaseCalls,
+        heard: @escaping (AgentMachine.Event) -> Void
     ) {
-        store.confirm(origin(session), lease, through: send) { outcome in
+        calls.confirm(origin(session), lease) { outcome in
             heard(.confirmAnswered(session: session, lease, answer(lease, outcome)))
         }
     }

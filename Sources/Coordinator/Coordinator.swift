@@ -16,6 +16,8 @@ package actor Coordinator {
     let loop: EventLoop
     let log: Log
     let store: LeaseStore
+    /// The same record, for what most requests are about.
+    let calls: LeaseCalls
     let instance: InstanceID
     let assets = Assets()
     let meter: Meter
@@ -54,6 +56,7 @@ package actor Coordinator {
     private var mailTimer: LoopTimer?
     private var asksUnderWay = 0
     private var laterAsks = Fifo<(AskReference, LockRequest, AskAge)>()
+    private var isAsking = false
     private var isFeeding = false
     private var isClientUp = false
     private var isInboxUp = false
@@ -100,17 +103,20 @@ package actor Coordinator {
         subscription = RedisSubscription(
             loop: loop, endpoint: redis, name: "leasehold-coordinator-inbox", log: log,
             settings: settings.redisSettings)
+        let send:
+            @Sendable (
+                RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
+            ) -> Void = { script, keys, arguments, reply in
+                let sent = loop.now
+                client.evaluate(script, keys: keys, arguments: arguments) { outcome in
+                    if case .failure = outcome { meter.redisFailed() } else { meter.roundTrip(loop.now - sent) }
+                    reply(outcome)
+                }
+            }
+        calls = LeaseCalls(pool: settings.pool, aging: settings.aging, send: send)
         store = LeaseStore(pool: settings.pool, aging: settings.aging) {
             (script, keys, arguments) async throws(RedisError) in
-            let sent = loop.now
-            do throws(RedisError) {
-                let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
-                meter.roundTrip(loop.now - sent)
-                return reply
-            } catch {
-                meter.redisFailed()
-                throw error
-            }
+            try await loop.outcome { send(script, keys, arguments, $0) }.get()
         }
     }
 
@@ -459,35 +465,39 @@ package actor Coordinator {
 
     /// A new secret of 128 random bits.
     static func draw() -> DrawnToken {
-        let secret = SecureRandom.randomHex(bytes: 16)
+        let drawn = SecureRandom.randomHex(bytes: 16 + 8)  // asked for once: each time is a system call
+        let secret = String(drawn.prefix(32))
         return DrawnToken(
-            secret: LeaseSecret(secret), hash: TokenHash(Digest.sha256Hex(secret)),
-            nonce: SecureRandom.randomHex(bytes: 8))
+            secret: LeaseSecret(secret), hash: TokenHash(Digest.sha256Hex(secret)), nonce: String(drawn.dropFirst(32)))
     }
 
     private func ask(_ reference: AskReference, _ request: LockRequest, _ age: AskAge) {
-        guard asksUnderWay < Limits.asksAtOnce else {
-            laterAsks.append((reference, request, age))
-            return
-        }
-        asksUnderWay += 1
-        let ask = Ask(
-            request, age, coordinator: instance, beat: waiters.lastBeat, gathering: settings.gathering)
-        loop.spawn { [store, log] in
-            let answer: AskAnswer
-            do throws(StoreError) {
-                answer = AskAnswer(try await store.ask(ask))
-            } catch {
-                log.warning("ask_failed", ["ticket": .text(ask.ticket.text), "error": .text(error.message)])
-                answer = .failed
-            }
-            await self.asked(request, reference, answer)
-        }
+        laterAsks.append((reference, request, age))
+        sendAsks()
     }
 
-    private func asked(_ request: LockRequest, _ reference: AskReference, _ answer: AskAnswer) {
+    /// As many as may be under way. An answer that comes at once, since Redis is away, calls this again.
+    private func sendAsks() {
+        guard !isAsking else { return }
+        isAsking = true
+        while asksUnderWay < Limits.asksAtOnce, let (reference, request, age) = laterAsks.popFirst() {
+            asksUnderWay += 1
+            let ask = Ask(request, age, coordinator: instance, beat: waiters.lastBeat, gathering: settings.gathering)
+            calls.ask(ask) { outcome in self.asked(request, reference, outcome) }
+        }
+        isAsking = false
+    }
+
+    private func asked(_ request: LockRequest, _ reference: AskReference, _ outcome: Result<AskOutcome, StoreError>) {
         asksUnderWay -= 1
-        if let (reference, request, age) = laterAsks.popFirst() { ask(reference, request, age) }
+        sendAsks()
+        let answer: AskAnswer
+        switch outcome {
+        case .success(let outcome): answer = AskAnswer(outcome)
+        case .failure(let error):
+            log.warning("ask_failed", ["ticket": .text(request.ticket.text), "error": .text(error.message)])
+            answer = .failed
+        }
         if case .queued(let score) = answer { lockCalls[request.call]?.score = score }
         if request.preempts {
             switch answer {

@@ -148,6 +148,15 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         if isCurrent { work() } else { spawn { work() } }
     }
 
+    /// Runs `work` on the loop's thread and waits for the outcome that it tells, once. Cancelling the task changes nothing.
+    package func outcome<Outcome: Sendable>(
+        of work: @escaping @Sendable (_ tell: @escaping (Outcome) -> Void) -> Void
+    ) async -> Outcome {
+        await withUnsafeContinuation { continuation in
+            perform { work { continuation.resume(returning: $0) } }
+        }
+    }
+
     /// A timer that fires once each time it is armed, on the loop's thread.
     package func timer(_ fire: @escaping @Sendable () -> Void) -> LoopTimer {
         LoopTimer(loop: self, fire: fire)

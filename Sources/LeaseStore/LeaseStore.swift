@@ -10,11 +10,6 @@ package struct LeaseStore: Sendable {
     package typealias Runner =
         @Sendable (RedisScript, [String], [RedisArgument]) async throws(RedisError) -> RedisReply
 
-    /// Sends one script without a task; the reply comes exactly once, possibly inside the call.
-    package typealias Sender = (
-        RedisScript, [String], [RedisArgument], @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
-    ) -> Void
-
     package let pool: PoolID
     let evaluate: Runner
     let keys: Keys

@@ -98,12 +98,7 @@ package final class RedisClient: @unchecked Sendable {
     package func command(
         _ arguments: [RedisArgument], deadline: Duration? = nil
     ) async throws(RedisError) -> RedisReply {
-        let outcome: Result<RedisReply, RedisError> = await withUnsafeContinuation { continuation in
-            loop.perform {
-                self.command(arguments, deadline: deadline) { continuation.resume(returning: $0) }
-            }
-        }
-        return try outcome.get()
+        try await loop.outcome { self.command(arguments, deadline: deadline, reply: $0) }.get()
     }
 
     /// The same without a task, on the loop's thread. `reply` is called exactly once, possibly inside this call.
@@ -152,12 +147,7 @@ package final class RedisClient: @unchecked Sendable {
     package func evaluate(
         _ script: RedisScript, keys: [String], arguments: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
-        let outcome: Result<RedisReply, RedisError> = await withUnsafeContinuation { continuation in
-            loop.perform {
-                self.evaluate(script, keys: keys, arguments: arguments) { continuation.resume(returning: $0) }
-            }
-        }
-        return try outcome.get()
+        try await loop.outcome { self.evaluate(script, keys: keys, arguments: arguments, reply: $0) }.get()
     }
 
     /// The same without a task, on the loop's thread: the hot path.

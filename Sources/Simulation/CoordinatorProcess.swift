@@ -150,7 +150,8 @@ final class CoordinatorProcess: Process {
             {
                 .released(
                     try? await store.release(
-                        holder: holder, caller: "", kind: .gpu, by: "holder", coordinator: instance, beat: beat))
+                        .oldest(
+                            of: holder, caller: "", kind: .gpu, by: "holder", coordinator: instance, beat: beat)))
             }
         ) {
             if case .released(let outcome) = $0 { hear(outcome) }

@@ -31,6 +31,7 @@ import Testing
             ]
             let answers = Mutex(0)
             try await loop.run {
+                let calls = LeaseCalls(pool: .standard, send: outbox.send)
                 for word in words {
                     outbox.start {
                         _ = await voice.say(word, session: 1)
@@ -44,7 +45,7 @@ import Testing
                         answers.withLock { $0 += 1 }
                     }
                     for _ in 0..<2 {
-                        voice.confirm(lease, session: 1, through: outbox.send) { _ in answers.withLock { $0 += 1 } }
+                        voice.confirm(lease, session: 1, through: calls) { _ in answers.withLock { $0 += 1 } }
                     }
                 }
             }

@@ -62,7 +62,7 @@ import Testing
             let lease = try await gpu.acquire(for: "train", options: .init(renewal: .manual))
             let current = try await gpu.verify(unit: lease.unit, fencing: lease.fencingToken)
             #expect(current.isCurrent && current.holder == "train")
-            _ = try await house.store.release(holder: HolderID("train"), caller: "", kind: .gpu, by: "somebody")
+            _ = try await house.store.release(.oldest(of: HolderID("train"), caller: "", kind: .gpu, by: "somebody"))
             let loss = await #expect(throws: LeaseError.self) { try await lease.renew() }
             #expect(loss?.reason == .released || loss?.reason == .lost)
             try await eventually("its fencing token is stale") {

@@ -78,9 +78,9 @@ import Testing
             let second = try await pool.requireLease(of: "t2")
             for lease in [first, second] { #expect(try await pool.store.confirm(pool.origin(), lease) == .held) }
             let same = try HolderID("same")
-            #expect(try await pool.store.release(holder: same, caller: "x", kind: .gpu, by: "") == .notHeld)
-            #expect(try await pool.store.release(holder: same, caller: "", kind: .modelLoad, by: "") == .notHeld)
-            #expect(try await pool.store.release(holder: same, caller: "", kind: .gpu, by: "") == .released(1))
+            #expect(try await pool.store.release(.oldest(of: same, caller: "x", kind: .gpu, by: "")) == .notHeld)
+            #expect(try await pool.store.release(.oldest(of: same, caller: "", kind: .modelLoad, by: "")) == .notHeld)
+            #expect(try await pool.store.release(.oldest(of: same, caller: "", kind: .gpu, by: "")) == .released(1))
             #expect(try await pool.lease(of: "t1") == nil)
             #expect(try await pool.lease(of: "t2") == second)
         }

@@ -507,7 +507,7 @@ import Testing
             }
             await #expect(throws: StoreError.self) {
                 try await pool.store.release(
-                    holder: HolderID("holder-t1"), caller: "", kind: .gpu, by: "", coordinator: c1, beat: 4)
+                    .oldest(of: HolderID("holder-t1"), caller: "", kind: .gpu, by: "", coordinator: c1, beat: 4))
             }
             await #expect(throws: StoreError.self) { try await pool.beat(4) }
             await #expect(throws: StoreError.self) { try await pool.ask("t2", beat: 4) }

@@ -158,8 +158,9 @@ private struct World {
         return { store in
             if byHolder {
                 _ = try await store.release(
-                    holder: try HolderID("holder-\(ticket)"), caller: "", kind: .gpu, by: "test",
-                    coordinator: InstanceID("c1"), beat: 3)
+                    .oldest(
+                        of: try HolderID("holder-\(ticket)"), caller: "", kind: .gpu, by: "test",
+                        coordinator: InstanceID("c1"), beat: 3))
             } else {
                 _ = try await store.release(LeaseID(name), token: token, by: "test")
             }

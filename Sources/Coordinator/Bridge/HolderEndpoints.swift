@@ -18,33 +18,26 @@ extension Coordinator {
             guard let (lease, secret) = Self.parts(ofToken: text) else {
                 return respond(call, Self.notHeld(Texts.notHeldByToken))
             }
-            let number = keep(call)
             let hash = TokenHash(Digest.sha256Hex(secret))
-            loop.spawn { [store] in
-                let reply: Reply
-                do throws(StoreError) {
-                    reply = Self.reply(
-                        to: try await store.release(lease, token: hash, by: caller.by), Texts.notHeldByToken)
-                } catch {
-                    reply = .refusal(503, "unavailable", Texts.unavailable, retryAfter: 1)
-                }
-                await self.finish(number, reply)
-            }
-            return
+            return giveBack(.lease(lease, token: hash, by: caller.by), call, ifNotHeld: Texts.notHeldByToken)
         }
         guard let holder else { throw Malformed(Texts.unlockNeeds) }
+        let oldest = Release.oldest(
+            of: holder, caller: caller.name, kind: kind, by: caller.by, coordinator: instance, beat: waiters.lastBeat)
+        giveBack(oldest, call, ifNotHeld: Texts.notHeldByID(holder.text))
+    }
+
+    private func giveBack(_ release: Release, _ call: BridgeCall, ifNotHeld text: String) {
+        // What is named by its token may be named again, by the client too.
+        let isRepeatable = if case .lease = release { true } else { false }
         let number = keep(call)
-        let beat = waiters.lastBeat
-        loop.spawn { [store, instance] in
-            let reply: Reply
-            do throws(StoreError) {
-                let outcome = try await store.release(
-                    holder: holder, caller: caller.name, kind: kind, by: caller.by, coordinator: instance, beat: beat)
-                reply = Self.reply(to: outcome, Texts.notHeldByID(holder.text))
-            } catch {
-                reply = .refusal(503, "unavailable", Texts.unavailable)
+        calls.release(release) { outcome in
+            switch outcome {
+            case .success(let outcome): self.finish(number, Self.reply(to: outcome, text))
+            case .failure:
+                let pause = isRepeatable ? 1 : nil
+                self.finish(number, .refusal(503, "unavailable", Texts.unavailable, retryAfter: pause))
             }
-            await self.finish(number, reply)
         }
     }
 

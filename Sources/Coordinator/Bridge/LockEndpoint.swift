@@ -35,15 +35,14 @@ extension Coordinator {
             self.feed(.clientGone(request.call))
         }
         guard command.takesOver else { return feed(.lockRequested(request)) }
-        loop.spawn { [store, log] in
-            do throws(StoreError) {
-                _ = try await store.release(
-                    holder: command.holder, caller: caller.name, kind: command.selector.kind, by: caller.by)
-            } catch {
-                // The lock then waits as it would have without.
-                log.warning("takeover_failed", ["error": .text(error.message)])
+        let earlier = Release.oldest(
+            of: command.holder, caller: caller.name, kind: command.selector.kind, by: caller.by)
+        calls.release(earlier) { outcome in
+            // The lock then waits as it would have without.
+            if case .failure(let error) = outcome {
+                self.log.warning("takeover_failed", ["error": .text(error.message)])
             }
-            await self.begin(request)
+            self.begin(request)
         }
     }
 

@@ -65,34 +65,54 @@ package enum AskOutcome: Equatable, Sendable {
     case nameTaken
 }
 
-extension LeaseStore {
-    /// Queues a ticket, or finds what became of it (design §4.1).
-    package func ask(_ ask: Ask) async throws(StoreError) -> AskOutcome {
+extension Ask {
+    /// One that says more than a kind or a place may have to look at many units.
+    var script: RedisScript {
+        selector.text.utf8.contains(UInt8(ascii: "?")) || !affinity.isEmpty
+            ? ScriptLibrary.ask.alone : ScriptLibrary.ask
+    }
+
+    func words(_ aging: Aging) -> [RedisArgument] {
         var old = RedisArgument.text("")
-        if case .again(let score) = ask.resume { old = .integer(score) }
-        // One that says more than a kind or a place may have to look at many units.
-        let mayTakeLong = ask.selector.text.contains("?") || !ask.affinity.isEmpty
-        let answer = try await run(
-            mayTakeLong ? ScriptLibrary.ask.alone : ScriptLibrary.ask,
-            [
-                .text(ask.ticket.text), .text(ask.selector.text), .text(ask.holder.text), .text(ask.caller),
-                .integer(Int64(ask.priority.value)), .integer(ask.ttl.milliseconds), .text(ask.coordinator.text),
-                .text(ask.token.text), .text(ask.metadata), .integer(aging.microsecondsPerPoint), old,
-                .integer(Limits.coordinatorPresence.milliseconds), .text(ask.affinity),
-                .integer(ask.grace.milliseconds), .integer(ask.beat), .integer(ask.gathering.milliseconds),
-            ])
-        switch answer.word {
-        case "queued": return .queued(score: answer.integer(1))
-        case "offered": return .offered(score: answer.integer(1))
+        if case .again(let score) = resume { old = .integer(score) }
+        return [
+            .text(ticket.text), .text(selector.text), .text(holder.text), .text(caller),
+            .integer(Int64(priority.value)), .integer(ttl.milliseconds), .text(coordinator.text),
+            .text(token.text), .text(metadata), .integer(aging.microsecondsPerPoint), old,
+            .integer(Limits.coordinatorPresence.milliseconds), .text(affinity),
+            .integer(grace.milliseconds), .integer(beat), .integer(gathering.milliseconds),
+        ]
+    }
+}
+
+extension Answer {
+    func askOutcome() throws(StoreError) -> AskOutcome {
+        switch word {
+        case "queued": return .queued(score: integer(1))
+        case "offered": return .offered(score: integer(1))
         case "held":
-            guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }
+            guard let lease = try? LeaseID(text(1)) else { throw notUnderstood }
             return .held(lease)
-        case "refused": return .refused(by: answer.text(1), why: answer.text(2))
+        case "refused": return .refused(by: text(1), why: text(2))
         case "moved": return .moved
         case "unknown-host": return .unknownHost
         case "unknown-unit": return .unknownUnit
         case "name-taken": return .nameTaken
-        default: throw answer.notUnderstood
+        default: throw notUnderstood
         }
+    }
+}
+
+extension LeaseStore {
+    /// Queues a ticket, or finds what became of it (design §4.1).
+    package func ask(_ ask: Ask) async throws(StoreError) -> AskOutcome {
+        try await run(ask.script, ask.words(aging)).askOutcome()
+    }
+}
+
+extension LeaseCalls {
+    /// Queues a ticket, or finds what became of it (design §4.1).
+    package func ask(_ ask: Ask, reply: @escaping Reply<AskOutcome>) {
+        call(ask.script, ask.words(aging), { (answer) throws(StoreError) in try answer.askOutcome() }, reply)
     }
 }

@@ -29,40 +29,29 @@ extension Answer {
     }
 }
 
-extension LeaseStore {
-    /// Takes an offer; the lease begins (design §4.2).
-    package func confirm(_ origin: AgentOrigin, _ lease: LeaseID) async throws(StoreError) -> ConfirmOutcome {
-        try Self.outcome(try await run(ScriptLibrary.confirm, arguments(origin, lease)))
-    }
-
-    /// The same without a task: what agents do most.
-    package func confirm(
-        _ origin: AgentOrigin, _ lease: LeaseID, through send: Sender,
-        reply: @escaping @Sendable (Result<ConfirmOutcome, StoreError>) -> Void
-    ) {
-        let script = ScriptLibrary.confirm
-        send(script, keys.ofScripts, arguments(origin, lease)) { result in
-            reply(
-                Result { () throws(StoreError) in
-                    switch result {
-                    case .success(let answer): try Self.outcome(Answer(script, answer))
-                    case .failure(let error): throw StoreError(error)
-                    }
-                })
-        }
-    }
-
-    private func arguments(_ origin: AgentOrigin, _ lease: LeaseID) -> [RedisArgument] {
-        [.text(origin.host.text), .text(origin.instance.text), .integer(origin.session), .text(lease.text)]
-    }
-
-    private static func outcome(_ answer: Answer) throws(StoreError) -> ConfirmOutcome {
-        switch answer.word {
+extension Answer {
+    func confirmOutcome() throws(StoreError) -> ConfirmOutcome {
+        switch word {
         case "held": return .held
         case "gone": return .gone
         case "unknown-host": return .unknownHost
         case "stale-session": return .staleSession
-        default: throw answer.notUnderstood
+        default: throw notUnderstood
         }
+    }
+}
+
+extension LeaseStore {
+    /// Takes an offer; the lease begins (design §4.2).
+    package func confirm(_ origin: AgentOrigin, _ lease: LeaseID) async throws(StoreError) -> ConfirmOutcome {
+        try await run(ScriptLibrary.confirm, origin.arguments + [.text(lease.text)]).confirmOutcome()
+    }
+}
+
+extension LeaseCalls {
+    /// Takes an offer; the lease begins (design §4.2).
+    package func confirm(_ origin: AgentOrigin, _ lease: LeaseID, reply: @escaping Reply<ConfirmOutcome>) {
+        let words = origin.arguments + [.text(lease.text)]
+        call(ScriptLibrary.confirm, words, { (answer) throws(StoreError) in try answer.confirmOutcome() }, reply)
     }
 }

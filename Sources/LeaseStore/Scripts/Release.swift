@@ -20,31 +20,45 @@ extension Answer {
     }
 }
 
+/// A holder's word that it gives a lease back (design §4.4).
+package enum Release: Sendable {
+    /// The lease that this token proves. An earlier lease's token releases nothing.
+    case lease(LeaseID, token: TokenHash, by: String)
+    /// The oldest lease of this caller's holder on a unit of this kind. Never repeat it: later it could meet the holder's
+    /// next lease. `beat` is the number of the coordinator's last heartbeat: refused where Redis has had a later one.
+    case oldest(
+        of: HolderID, caller: String, kind: UnitKind, by: String, coordinator: InstanceID = InstanceID(""),
+        beat: Int64 = .max)
+
+    var words: [RedisArgument] {
+        switch self {
+        case .lease(let lease, let token, let by):
+            ["token", .text(lease.text), .text(token.text), .text(by), "", "", ""]
+        case .oldest(let holder, let caller, let kind, let by, let coordinator, let beat):
+            [
+                "holder", .text(caller), .text(holder.text), .text(by), .text(kind.rawValue), .text(coordinator.text),
+                .integer(beat),
+            ]
+        }
+    }
+}
+
 extension LeaseStore {
-    /// Gives back the lease that this token proves (design §4.4). An earlier lease's token releases nothing.
+    /// Gives back the lease that this token proves.
     package func release(
         _ lease: LeaseID, token: TokenHash, by: String
     ) async throws(StoreError) -> ReleaseOutcome {
-        try await run(
-            ScriptLibrary.release, [.text("token"), .text(lease.text), .text(token.text), .text(by), "", "", ""]
-        ).releaseOutcome()
+        try await release(.lease(lease, token: token, by: by))
     }
 
-    /// Gives back the oldest lease of this caller's holder on a unit of this kind. Never repeat it: later it could meet
-    /// the holder's next lease (design §4.4).
-    ///
-    /// - Parameter beat: Number of the coordinator's last heartbeat; throws where Redis has had a later one.
-    package func release(
-        holder: HolderID, caller: String, kind: UnitKind, by: String, coordinator: InstanceID = InstanceID(""),
-        beat: Int64 = .max
-    ) async throws(StoreError) -> ReleaseOutcome {
-        try await run(
-            ScriptLibrary.release,
-            [
-                .text("holder"), .text(caller), .text(holder.text), .text(by), .text(kind.rawValue),
-                .text(coordinator.text),
-                .integer(beat),
-            ]
-        ).releaseOutcome()
+    package func release(_ release: Release) async throws(StoreError) -> ReleaseOutcome {
+        try await run(ScriptLibrary.release, release.words).releaseOutcome()
+    }
+}
+
+extension LeaseCalls {
+    package func release(_ release: Release, reply: @escaping Reply<ReleaseOutcome>) {
+        call(
+            ScriptLibrary.release, release.words, { (answer) throws(StoreError) in try answer.releaseOutcome() }, reply)
     }
 }

@@ -127,8 +127,9 @@ struct RandomPool {
             note("release \(lease.lease): \(try await store.release(lease.lease, token: token, by: "me"))")
         } else {
             let outcome = try await store.release(
-                holder: lease.terms.holder, caller: lease.terms.caller, kind: random.element([.gpu, .modelLoad]),
-                by: "me")
+                .oldest(
+                    of: lease.terms.holder, caller: lease.terms.caller, kind: random.element([.gpu, .modelLoad]),
+                    by: "me"))
             note("release by \(lease.terms.holder): \(outcome)")
         }
         try await hear()
