@@ -35,12 +35,12 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
 
     @inline(never)
     private mutating func findFirst() -> BootInstant? {
-        while let top = heap.first {
-            if !isTopSet { isTopSet = due[top.key] == top.setting }
-            if isTopSet { return top.setting.at }
-            removeTop()
+        while !isTopSet {
+            guard !heap.isEmpty else { return nil }
+            isTopSet = due[heap[0].key] == heap[0].setting
+            if !isTopSet { removeTop() }
         }
-        return nil
+        return heap[0].setting.at
     }
 
     @specialized(where Key == TicketID)
@@ -56,7 +56,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
         settings += 1
         let setting = Setting(at: moment, number: settings)
         due[key] = setting
-        if heap.first?.key == key { isTopSet = false }
+        if !heap.isEmpty, heap[0].key == key { isTopSet = false }
         heap.append(Entry(setting: setting, key: key))
         var child = heap.count - 1
         while child > 0, Self.isBefore(heap[child].setting, heap[(child - 1) / 2].setting) {
@@ -75,7 +75,7 @@ package struct Deadlines<Key: Hashable & Sendable>: Equatable, Sendable {
     @inline(never)
     private mutating func take(_ key: Key) {
         guard due.removeValue(forKey: key) != nil else { return }
-        if heap.first?.key == key { isTopSet = false }
+        if !heap.isEmpty, heap[0].key == key { isTopSet = false }
         compactIfSparse()
     }
 

@@ -67,7 +67,7 @@ package struct UnitID: Hashable, Comparable, Sendable, CustomStringConvertible {
         return Name.refusal(of: String(isHostGood ? parts[1] : parts[0]), as: isHostGood ? "unit" : "host")
     }
 
-    // The host is a part of the text.
+    // The text says all: what was read out of it is not compared and hashed again.
     package static func == (left: UnitID, right: UnitID) -> Bool { left.text == right.text }
     package func hash(into hasher: inout Hasher) { hasher.combine(text) }
     package static func < (left: UnitID, right: UnitID) -> Bool { left.text < right.text }
@@ -147,9 +147,9 @@ package struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible 
         return value
     }
 
-    // The unit and the fencing token are parts of the text.
+    // As with units; and hardly two leases have the same number.
     package static func == (left: LeaseID, right: LeaseID) -> Bool { left.text == right.text }
-    package func hash(into hasher: inout Hasher) { hasher.combine(text) }
+    package func hash(into hasher: inout Hasher) { hasher.combine(fencing.value) }
     package static func < (left: LeaseID, right: LeaseID) -> Bool { left.text < right.text }
     package var description: String { text }
 }

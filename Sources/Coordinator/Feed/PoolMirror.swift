@@ -282,37 +282,34 @@ struct PoolMirror {
     @discardableResult
     mutating func apply(_ event: PoolEvent) -> LeaseID? {
         var ended: LeaseID?
-        forgetBodies(event)
+        let lease = event.lease
+        if let lease { forgetBody(of: lease) } else if let unit = event.unit { forgetBody(of: unit) }
         switch event.kind {
         case .queued, .requeued: queued(event)
-        case .offered: offered(event)
-        case .granted, .restored: granted(event)
-        case .renewed:
-            if let lease = event.lease, let expires = event.number("expires") { leases[lease]?.expires = expires }
+        case .offered:
+            waitsNoLonger(event)
+            if let lease { begin(Lease(event, lease, state: .offered), on: .offered) }
+        case .granted, .restored:
+            guard let lease else { break }
+            waitsNoLonger(event)
+            let isEnding = event.fields["state"] == "ending"
+            begin(Lease(event, lease, state: isEnding ? .ending : .held), on: isEnding ? .ending : .held)
+        case .renewed: if let lease, let expires = event.number("expires") { leases[lease]?.expires = expires }
         case .ending:
-            if let lease = event.lease {
-                leases[lease]?.state = .ending
-                for unit in units(of: lease, event) where units[unit]?.lease == lease { units[unit]?.state = .ending }
-            }
-        case .preempting:
-            if let lease = event.lease { leases[lease]?.preemption = PreemptionRecord(event) }
-        case .spared: if let lease = event.lease { leases[lease]?.preemption = nil }
+            guard let lease else { break }
+            leases[lease]?.state = .ending
+            for unit in units(of: lease, event) { units[unit]?.change(to: .ending, where: lease) }
+        case .preempting: if let lease { leases[lease]?.preemption = PreemptionRecord(event) }
+        case .spared: if let lease { leases[lease]?.preemption = nil }
         case .cancelled, .released, .expired, .revoked, .reset, .preempted, .forceReleased, .lost, .duplicate,
             .withdrawn,
             .rejected,
             .lapsed:
-            if let lease = event.lease {
-                over(lease, event)
-                ended = lease
-            } else if let ticket = event.ticket {
-                waiters[ticket] = nil
-            }
-        case .timeout, .refused, .dropped: if let ticket = event.ticket { waiters[ticket] = nil }
+            if let lease { over(lease, event) } else { waitsNoLonger(event) }
+            ended = lease
+        case .timeout, .refused, .dropped: waitsNoLonger(event)
         case .unitState:
-            if let unit = event.unit, let state = event.unitState {
-                units[unit]?.state = state
-                units[unit]?.lease = nil
-            }
+            if let unit = event.unit, let state = event.unitState { units[unit]?.become(state, nil) }
         case .registered, .hostBack, .hostLost, .hostLeft, .cordoned, .uncordoned, .draining, .drainOver: return nil
         }
         changed()
@@ -321,18 +318,15 @@ struct PoolMirror {
 
     private mutating func changed() { version += 1 }
 
-    /// What an event tells of is rendered anew.
-    private mutating func forgetBodies(_ event: PoolEvent) {
-        if let unit = event.unit { forgetBody(of: unit) }
-        guard let lease = event.lease else { return }
-        for unit in units(of: lease, event) { forgetBody(of: unit) }
-        leaseBodies[lease] = nil
+    /// What is told of a lease and its units is rendered anew.
+    private mutating func forgetBody(of lease: LeaseID) {
         areLeasesStale = true
+        if !leaseBodies.isEmpty { leaseBodies[lease] = nil }
     }
 
     private mutating func forgetBody(of unit: UnitID) {
-        unitBodies[unit] = nil
         unitList = nil
+        if !unitBodies.isEmpty { unitBodies[unit] = nil }
     }
 
     private mutating func queued(_ event: PoolEvent) {
@@ -344,49 +338,66 @@ struct PoolMirror {
             since: ((event.number("score") ?? 0) - (event.number("priority") ?? 0) * aging.microsecondsPerPoint) / 1000)
     }
 
-    private mutating func offered(_ event: PoolEvent) {
-        if let ticket = event.ticket { waiters[ticket] = nil }
-        guard let lease = event.lease else { return }
-        store(Lease(event, lease, state: .offered))
-        take(lease, event, as: .offered)
+    private mutating func waitsNoLonger(_ event: PoolEvent) {
+        // Looked up first: the order of those that wait is made anew after each change.
+        guard !waiters.isEmpty, let ticket = event.ticket, waiters[ticket] != nil else { return }
+        waiters[ticket] = nil
     }
 
-    private mutating func granted(_ event: PoolEvent) {
-        guard let lease = event.lease else { return }
-        if let ticket = event.ticket { waiters[ticket] = nil }
-        let isEnding = event.fields["state"] == "ending"
-        store(Lease(event, lease, state: isEnding ? .ending : .held))
-        take(lease, event, as: isEnding ? .ending : .held)
-    }
-
-    private mutating func take(_ lease: LeaseID, _ event: PoolEvent, as state: UnitRecord.State) {
-        for unit in units(of: lease, event) {
-            units[unit]?.state = state
-            units[unit]?.lease = lease
+    /// A lease is known from now on, and its units are its.
+    private mutating func begin(_ lease: Lease, on state: UnitRecord.State) {
+        if leases.updateValue(lease, forKey: lease.lease) == nil {
+            leaseOrder = nil
+            leaseOfTicket[lease.ticket] = lease.lease
         }
+        take(lease.lease.unit, lease.lease, state)
+        for unit in lease.also { take(unit, lease.lease, state) }
+    }
+
+    private mutating func take(_ unit: UnitID, _ lease: LeaseID, _ state: UnitRecord.State) {
+        units[unit]?.become(state, lease)
+        forgetBody(of: unit)
     }
 
     /// All units of an event's lease, as the event has them, or what is known of it.
-    private func units(of lease: LeaseID, _ event: PoolEvent) -> [UnitID] {
-        [lease.unit] + (event.also ?? leases[lease]?.also ?? [])
-    }
-
-    private mutating func store(_ lease: Lease) {
-        if leases.updateValue(lease, forKey: lease.lease) == nil { leaseOrder = nil }
-        leaseOfTicket[lease.ticket] = lease.lease
+    private mutating func units(of lease: LeaseID, _ event: PoolEvent) -> [UnitID] {
+        let all = [lease.unit] + (event.also ?? leases[lease]?.also ?? [])
+        for unit in all { forgetBody(of: unit) }
+        return all
     }
 
     private mutating func over(_ lease: LeaseID, _ event: PoolEvent) {
-        let all = units(of: lease, event)
-        if let old = leases.removeValue(forKey: lease) {
+        let old = leases.removeValue(forKey: lease)
+        if let old {
             leaseOrder = nil
             if leaseOfTicket[old.ticket] == lease { leaseOfTicket[old.ticket] = nil }
             if old.state != .offered, let granted = old.granted { holds.note(old.priority, max(0, event.at - granted)) }
         }
-        for unit in all where units[unit]?.lease == lease {
-            units[unit]?.lease = nil
-            units[unit]?.state = event.unitState ?? .unheard
-        }
+        let state = event.unitState ?? .unheard
+        free(lease.unit, of: lease, state)
+        for unit in event.also ?? old?.also ?? [] { free(unit, of: lease, state) }
+    }
+
+    private mutating func free(_ unit: UnitID, of lease: LeaseID, _ state: UnitRecord.State) {
+        units[unit]?.becomeFree(of: lease, state)
+        forgetBody(of: unit)
+    }
+}
+
+extension UnitRecord {
+    fileprivate mutating func become(_ state: State, _ lease: LeaseID?) {
+        self.state = state
+        self.lease = lease
+    }
+
+    /// Unless another lease has it by now.
+    fileprivate mutating func change(to state: State, where lease: LeaseID) {
+        if self.lease == lease { self.state = state }
+    }
+
+    /// Unless another lease has it by now.
+    fileprivate mutating func becomeFree(of lease: LeaseID, _ state: State) {
+        if self.lease == lease { become(state, nil) }
     }
 }
 
@@ -437,7 +448,7 @@ extension PreemptionRecord {
 
 extension PoolEvent {
     func text(_ name: String) -> String { fields[name] ?? "" }
-    func number(_ name: String) -> Int64? { fields[name].flatMap { Int64($0) } }
+    func number(_ name: String) -> Int64? { fields.number(name) }
     var lease: LeaseID? { fields["lease"].flatMap { try? LeaseID($0) } }
     /// The units that the lease spans beside its first, where the event tells of some.
     var also: [UnitID]? { fields["also"]?.split(separator: " ").compactMap { try? UnitID(String($0)) } }

@@ -104,8 +104,8 @@ extension Coordinator {
         var mustRead = false
         let events = entries.compactMap(Inbox.event)
         audit { (trail) throws(LoopError) in try trail.take(events) }
+        if let latest = events.lazy.map(\.at).max() { pool.clockPassed(latest, at: now) }
         for event in events {
-            pool.clockPassed(event.at, at: now)
             if pool.isReading { pool.meanwhile.append(event) }
             count(event)
             if let ended = mirror.apply(event) { leaseEnded(ended) }
