@@ -88,7 +88,7 @@ let package = Package(
         tests("SettingsTests", ["Settings"]), tests("TelemetryTests", ["Telemetry"]),
         tests("EventLoopTests", ["EventLoop", "TestSupport"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "JSON", "TestSupport"]),
-        tests("RedisClientTests", ["RedisClient", "EventLoop", "TestSupport"]),
+        tests("RedisClientTests", ["RedisClient", "EventLoop", "LeaseModel", "TestSupport"]),
         tests("LeaseStoreTests", ["LeaseStore", "TestSupport"]),
         tests("AgentTests", ["Agent", "TestSupport"]), tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("GPULeaseTests", ["GPULease", "Agent", "Coordinator", "HTTP", "JSON", "TestSupport"]),

@@ -20,23 +20,12 @@ package enum Inbox {
 
     /// An entry of the event stream, or nil where its type is of a later version.
     package static func event(_ entry: RedisStreamEntry) -> PoolEvent? {
-        event(id: entry.id, fields: entry.fields.lazy.map { ($0.name, $0.value) })
+        event(id: entry.id, EventFields(words: entry.words))
     }
 
-    static func event(id: String, fields: some Collection<(String, String)>) -> PoolEvent? {
-        var kind: PoolEvent.Kind?
-        var at: Int64?
-        var others: [EventFields.Field] = []
-        others.reserveCapacity(fields.count)
-        for (name, value) in fields {
-            switch name {
-            case "type": kind = PoolEvent.Kind(rawValue: value)
-            case "at": at = Int64(value)
-            default: others.append(EventFields.Field(name: name, value: value))
-            }
-        }
-        guard let kind, let at else { return nil }
-        return PoolEvent(id: id, kind: kind, at: at, fields: EventFields(others))
+    static func event(id: String, _ fields: EventFields) -> PoolEvent? {
+        guard let event = fields.event, let kind = PoolEvent.Kind(rawValue: event.type) else { return nil }
+        return PoolEvent(id: id, kind: kind, at: event.at, fields: event.fields)
     }
 
     /// Names of units with spaces between; nil where one is none.

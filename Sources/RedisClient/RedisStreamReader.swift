@@ -3,18 +3,11 @@ import Telemetry
 
 /// One entry of a stream.
 package struct RedisStreamEntry: Equatable, Sendable {
-    package struct Field: Equatable, Sendable {
-        package let name: String
-        /// With a mark in place of what is no UTF-8.
-        package let value: String
-    }
-
     /// The server's name for the entry, as in `1712345678901-0`; later entries have greater ones.
     package let id: String
-    package let fields: [Field]
-
-    /// The text of the first field of this name; nil when there is none.
-    package subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
+    /// The names and values of its fields in turn, as they came, each behind its length: one byte below 128, else four with
+    /// the highest bit set, the highest byte first. Few of them are looked at, so no text is made of each.
+    package let words: [UInt8]
 }
 
 /// Follows a stream over a connection of its own, each entry once and in order, also across reconnects.
@@ -165,15 +158,36 @@ package final class RedisStreamReader: @unchecked Sendable {
             guard let pair = reply[index], pair.count == 2, let id = pair[0]?.text, let listed = pair[1] else {
                 return nil
             }
-            let words = listed.count ?? 0  // null for an entry that was deleted meanwhile
-            var fields: [RedisStreamEntry.Field] = []
-            fields.reserveCapacity(words / 2)
-            for word in stride(from: 0, to: words - 1, by: 2) {
-                guard let name = listed[word]?.text, let value = listed[word + 1]?.text else { return nil }
-                fields.append(RedisStreamEntry.Field(name: name, value: value))
-            }
-            entries.append(RedisStreamEntry(id: id, fields: fields))
+            guard let words = words(listed) else { return nil }
+            entries.append(RedisStreamEntry(id: id, words: words))
         }
         return entries
+    }
+
+    /// Nil where one of them is none. Null stands for an entry that was deleted meanwhile.
+    private static func words(_ listed: RedisReplyView) -> [UInt8]? {
+        let count = listed.count ?? 0
+        var total = 0
+        for index in 0..<count {
+            guard let bytes = listed[index]?.bytes, bytes.count <= Int32.max else { return nil }
+            total += (bytes.count < 128 ? 1 : 4) + bytes.count
+        }
+        let words = [UInt8](unsafeUninitializedCapacity: total) { words, filled in
+            let room = UnsafeMutableRawBufferPointer(words)
+            for index in 0..<count {
+                guard let bytes = listed[index]?.bytes else { break }
+                if bytes.count < 128 {
+                    room[filled] = UInt8(bytes.count)
+                    filled += 1
+                } else {
+                    let length = UInt32(bytes.count) | 1 << 31
+                    room.storeBytes(of: length.bigEndian, toByteOffset: filled, as: UInt32.self)
+                    filled += 4
+                }
+                UnsafeMutableRawBufferPointer(rebasing: room[filled...]).copyMemory(from: bytes)
+                filled += bytes.count
+            }
+        }
+        return words
     }
 }

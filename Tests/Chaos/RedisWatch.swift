@@ -125,8 +125,12 @@ actor RedisWatch {
 
     private func note(_ entry: RedisReply, of server: Server) {
         guard let parts = entry.array, parts.count == 2, let id = parts[0].text,
-            let fields = parts[1].array?.map({ $0.text ?? "" })
+            var fields = parts[1].array?.map({ $0.text ?? "" })
         else { return }
+        if fields.count == 2, fields[0] == "event" {
+            let words = fields[1].split(separator: "\u{1F}", omittingEmptySubsequences: false).map(String.init)
+            fields = ["type", words[0], "at"] + words.dropFirst()
+        }
         server.last = Self.number(id)
         guard server.seen.insert([id] + fields).inserted else { return }
         var facts: JSONObject = ["id": .string(id), "r": .string(server.door.name)]

@@ -1,4 +1,5 @@
 import EventLoop
+import LeaseModel
 import RedisClient
 import Synchronization
 import TestSupport
@@ -35,7 +36,7 @@ final class Followers: Sendable {
             reader.start(
                 after: "0",
                 onEntries: { entries in
-                    self.entries.withLock { $0 += entries.compactMap { $0["word"] } }
+                    self.entries.withLock { $0 += entries.compactMap { EventFields(words: $0.words)["word"] } }
                 })
         }
     }

@@ -1,4 +1,5 @@
 import EventLoop
+import LeaseModel
 import RedisClient
 import TestSupport
 import Testing
@@ -144,7 +145,9 @@ import Testing
         let reader = RedisStreamReader(
             loop: redis.loop, endpoint: redis.endpoint, name: "reader", stream: "s", log: .silent)
         try await redis.loop.run {
-            reader.start(after: id) { entries in for entry in entries { numbers.add(entry["n"] ?? "none") } }
+            reader.start(after: id) { entries in
+                for entry in entries { numbers.add(EventFields(words: entry.words)["n"] ?? "none") }
+            }
         }
         return reader
     }

@@ -9,7 +9,7 @@
 -- | {"name-taken"}: the ticket is that of another holder or selector | {"late"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
 local again = ARGV[11] ~= ''
-local beat = call('HGET', P .. 'beats', coordinator)
+local beat = last_beat(coordinator)
 -- Sent on an earlier connection than the coordinator has now: see is_late.
 if beat and tonumber(beat) > tonumber(ARGV[15]) then return { 'late' } end
 local refused = call('GET', P .. 'refused:' .. ticket)
@@ -61,7 +61,7 @@ if again then score = math.min(score, tonumber(ARGV[11])) end
 score = int(score)
 local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller = ARGV[4], priority = ARGV[5],
   ttl = ARGV[6], coordinator = coordinator, token = ARGV[8], metadata = ARGV[9], score = score,
-  affinity = ARGV[13], grace = ARGV[14], beat = beat }
+  affinity = ARGV[13], grace = ARGV[14] }
 call('SADD', P .. 'waiting:' .. coordinator, ticket)
 -- One that has beaten is among them until it is swept.
 if not beat then

@@ -7,10 +7,20 @@
 -- returns {last event id, epoch, {unknown tickets}, {moved tickets}, {held: ticket, lease, …}, first event id,
 -- {some of its tickets, where more are known here than it has}, 0 settled | 1 settling | 2 settling goes on with the next
 -- heartbeat, hosts present} | {"late"}
+local PACKED_MS = 5000 -- several heartbeats of any coordinator
 local coordinator = ARGV[1]
 if is_late(coordinator, ARGV[2]) then return { 'late' } end
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
+call('SADD', P .. 'readers', coordinator)
+do
+  local read_by_all = true
+  for _, other in ipairs(call('ZRANGE', P .. 'coordinators', 0, -1)) do
+    read_by_all = read_by_all and call('SISMEMBER', P .. 'readers', other) == 1
+  end
+  packed_until = read_by_all and now_ms + PACKED_MS or 0
+  call('HSET', KEYS[1], 'packed', int(packed_until))
+end
 note_loss(ARGV[7], ARGV[8], ARGV[4], ARGV[9])
 
 for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms), 'LIMIT', 0, 32)) do
@@ -30,6 +40,7 @@ for _, gone in ipairs(call('ZRANGEBYSCORE', P .. 'coordinators', '-inf', int(now
   if drop_tickets(gone, 256) then
     call('ZREM', P .. 'coordinators', gone)
     call('HDEL', P .. 'beats', gone)
+    call('SREM', P .. 'readers', gone)
     event('dropped', 'coordinator', gone, 'why', 'no heartbeat')
   end
 end

@@ -20,8 +20,10 @@ extension LeaseStore {
             page.first = page.first ?? answer.text(index)
             page.last = answer.text(index)
             let words = answer.texts(index + 1)
-            let fields = stride(from: 0, to: words.count - 1, by: 2).map { (words[$0], words[$0 + 1]) }
-            if let event = Inbox.event(id: answer.text(index), fields: fields) { page.events.append(event) }
+            let fields = stride(from: 0, to: words.count - 1, by: 2).map {
+                EventFields.Field(name: words[$0], value: words[$0 + 1])
+            }
+            if let event = Inbox.event(id: answer.text(index), EventFields(fields)) { page.events.append(event) }
         }
         return page
     }

@@ -8,6 +8,7 @@ import RedisClient
 enum Streams {
     static func look(at bytes: [UInt8]) throws {
         try lookAtID(String(decoding: bytes, as: UTF8.self))
+        try lookAtFields(bytes)
         let whole = read(bytes, packets: max(1, bytes.count))
         let cut = read(bytes, packets: Int(bytes.last ?? 0) % 16 + 1)
         // One that is refused for its size may have been read up to the packet before.
@@ -25,6 +26,18 @@ enum Streams {
         try kept(RedisStreamID(parsing: id.text) == id, "\(id.text) is not itself")
         try kept(id.before <= id && (id == .beginning || id.before < id), "nothing lies before \(id.text)")
         try kept(id.text.utf8.allSatisfy { 0x30...0x39 ~= $0 || $0 == 0x2D }, "\(id.text) is no id")
+    }
+
+    /// Words of an entry that Redis has made, and one that somebody else has written there.
+    private static func lookAtFields(_ bytes: [UInt8]) throws {
+        let fields = EventFields(EventFields(words: bytes).all)
+        try kept(fields.all == EventFields(words: bytes).all, "its fields read differently")
+        for field in fields.all { try kept(fields[field.name] != nil, "\(field.name) is not found") }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let event = EventFields([.init(name: "event", value: text)]).event else { return }
+        let words = text.utf8.split(separator: 0x1F, omittingEmptySubsequences: false)
+        try kept(event.type.utf8.elementsEqual(words[0]), "the type is another")
+        try kept(event.fields.all.count == (words.count - 2) / 2, "a field is lost")
     }
 
     private static func read(_ bytes: [UInt8], packets: Int) -> [ServerSentEvent]? {

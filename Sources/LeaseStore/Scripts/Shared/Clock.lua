@@ -5,12 +5,15 @@ local now, offset, fence, known_offset, known_fence
 local has_gatherings
 -- Not while an empty or older record is being filled again (docs/decisions/0009): nothing is offered then.
 local is_settled
+-- Until when every coordinator that beats is known to read events in one piece, pool ms (docs/decisions/0014).
+local packed_until
 do
   local time = call('TIME')
-  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence', 'settled', 'gathers')
+  local saved = call('HMGET', KEYS[1], 'last', 'offset', 'fence', 'settled', 'gathers', 'packed')
   is_settled = saved[4] == '1'
   local last = tonumber(saved[1]) or 0
   has_gatherings = saved[5] ~= false
+  packed_until = tonumber(saved[6]) or 0
   offset, fence = tonumber(saved[2]) or 0, tonumber(saved[3]) or 0
   known_offset, known_fence = offset, fence
   now = time[1] * 1000000 + time[2] + offset

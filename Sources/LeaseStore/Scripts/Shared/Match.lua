@@ -74,7 +74,9 @@ local function free_unit(selector, affinity)
   return first and unit_record(first)
 end
 
+local nobody_waits = false -- as far as this script has looked
 local function enqueue(ticket, selector, score)
+  nobody_waits = false
   call('ZADD', P .. 'queue:' .. selector, score, ticket)
   call('SADD', P .. 'queues', selector)
   if string.find(selector, '?', 1, true) then call('SADD', P .. 'conditional', selector) end
@@ -95,7 +97,8 @@ end
 
 -- `passed`: how many of each queue cannot have the unit now, nil where nobody was passed over.
 local function first_waiter(unit, passed)
-  if call('SCARD', P .. 'queues') == 0 then return nil end
+  nobody_waits = nobody_waits or call('SCARD', P .. 'queues') == 0
+  if nobody_waits then return nil end
   local best, best_score, best_queue
   local function look(selector)
     local at = passed and passed[selector] or 0
@@ -117,12 +120,19 @@ local function first_waiter(unit, passed)
   return best, best_queue, best_score
 end
 
--- `terms` has terms_names, affinity, and where it is known `beat`, the last of their coordinator; `after` is {lease, token}
+-- The number of a coordinator's last heartbeat, read once; false where none is known.
+local beats = {}
+local function last_beat(coordinator)
+  if beats[coordinator] == nil then beats[coordinator] = call('HGET', P .. 'beats', coordinator) end
+  return beats[coordinator]
+end
+
+-- `terms` has terms_names and affinity; `after` is {lease, token}
 -- of the release that made room, or nil; `others` the further units, or nil.
 local function offer(unit, terms, after, others)
   local fencing = int(next_fence())
   local lease = unit.id .. '#' .. fencing
-  local beat = terms.beat or call('HGET', P .. 'beats', terms.coordinator) or ''
+  local beat = last_beat(terms.coordinator) or ''
   local key = P .. 'lease:' .. lease
   call('HSET', key, 'state', 'offered', 'unit', unit.id, 'beat', beat, 'holder', terms.holder, 'caller', terms.caller,
     'ticket', terms.ticket, 'coordinator', terms.coordinator, 'priority', terms.priority, 'selector', terms.selector,
