@@ -222,8 +222,7 @@ static inline void *shim_reply_array(const redisReadTask *task, shim_reply_count
     redisReply *reply = shim_reply_made(task, task->type, (size_t)count * sizeof(redisReply *));
     if (!reply) return NULL;
     reply->element = (redisReply **)(reply + 1);
-    reply->elements = (size_t)count;
-    memset(reply->element, 0, (size_t)count * sizeof(redisReply *));  // a reply may be dropped before it is whole
+    reply->elements = (size_t)count;  // nobody looks at a reply that is not whole, not even to free it
     return reply;
 }
 static inline void *shim_reply_integer(const redisReadTask *task, long long value) {

@@ -510,57 +510,45 @@ package actor Coordinator {
     }
 
     private func answerAgain(_ ticket: TicketID, _ hash: TokenHash, _ nonce: String) {
-        let beat = waiters.lastBeat
-        loop.spawn { [store, instance, log] in
+        let again = AnswerAgain(
+            ticket, coordinator: instance, newToken: hash, nonce: nonce, beat: waiters.lastBeat)
+        calls.answerAgain(again) { outcome in
             let answer: AgainAnswer
-            do throws(StoreError) {
-                answer = AgainAnswer(
-                    try await store.answerAgain(
-                        ticket, coordinator: instance, newToken: hash, nonce: nonce, beat: beat))
-            } catch {
-                log.warning("answer_again_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
+            switch outcome {
+            case .success(let outcome): answer = AgainAnswer(outcome)
+            case .failure(let error):
+                self.log.warning(
+                    "answer_again_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
                 answer = .failed
             }
-            await self.feed(.againAnswered(ticket, nonce: nonce, answer))
+            self.feed(.againAnswered(ticket, nonce: nonce, answer))
         }
     }
 
     private func cancel(_ ticket: TicketID, _ token: TokenHash, _ cause: CancelCause) {
-        let beat = waiters.lastBeat
-        loop.spawn { [store, instance, log] in
-            do throws(StoreError) {
-                _ = try await store.cancel(
-                    ticket, coordinator: instance, token: token, why: CancelReason(cause), beat: beat)
-            } catch {
-                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
-                await self.feed(.cancelFailed(ticket, token, cause))
-            }
-        }
+        let cancel = Cancel(
+            ticket, coordinator: instance, token: token, why: CancelReason(cause), beat: waiters.lastBeat)
+        self.cancel(cancel, ifFailed: .cancelFailed(ticket, token, cause))
     }
 
     private func giveBack(_ lease: LeaseID, _ ticket: TicketID, _ token: TokenHash) {
-        let beat = waiters.lastBeat
-        loop.spawn { [store, instance, log] in
-            do throws(StoreError) {
-                _ = try await store.cancel(
-                    ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: beat)
-            } catch {
-                log.warning("cancel_failed", ["ticket": .text(ticket.text), "error": .text(error.message)])
-                await self.feed(.giveBackFailed(lease, ticket, token))
-            }
+        let cancel = Cancel(
+            ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: waiters.lastBeat)
+        self.cancel(cancel, ifFailed: .giveBackFailed(lease, ticket, token))
+    }
+
+    private func cancel(_ cancel: Cancel, ifFailed event: Waiters.Event) {
+        calls.cancel(cancel) { outcome in
+            guard case .failure(let error) = outcome else { return }
+            self.log.warning(
+                "cancel_failed", ["ticket": .text(cancel.ticket.text), "error": .text(error.message)])
+            self.feed(event)
         }
     }
 
     private func beat(_ number: Int64, _ count: Int, _ naming: [TicketID]) {
-        let beat = Beat(coordinator: instance, number: number, count: count, tickets: naming, memory: memory)
-        loop.spawn { [store] in
-            let outcome: BeatOutcome?
-            do throws(StoreError) {
-                outcome = try await store.beat(beat)
-            } catch {
-                outcome = nil
-            }
-            await self.beatAnswered(number, outcome)
+        calls.beat(Beat(coordinator: instance, number: number, count: count, tickets: naming, memory: memory)) {
+            self.beatAnswered(number, try? $0.get())
         }
     }
 

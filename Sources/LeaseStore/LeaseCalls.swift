@@ -3,6 +3,10 @@ import RedisClient
 
 /// The calls that coordinators and agents make for most of what they are asked for, answered to a closure: a task for each
 /// would cost as much as all else that is done about it. On the thread of the client's loop.
+///
+/// A script leaves within its call and takes along what was gathered before it; one that is gathered itself leaves at the end
+/// of the turn. So what a coordinator has decided leaves in that order: its heartbeat before the asks of a new connection, a
+/// cancel before the next ask for its ticket.
 package struct LeaseCalls {
     /// Sends one script with its keys and arguments and tells its answer once, possibly inside the call.
     package typealias Sender = (

@@ -170,9 +170,10 @@ final class RedisLink: @unchecked Sendable {
         return true
     }
 
-    /// Has the server begin with what has been sent so far, which else leaves at the end of the turn.
+    /// Has the server begin with what has been sent so far, which else leaves at the end of the turn. Not within an answer:
+    /// hiredis frees the context where it cannot write, also while it is at work with it further up the stack.
     func flush() {
-        guard stage == .up, let context else { return }
+        guard stage == .up, depth == 0, let context else { return }
         depth += 1
         defer { depth -= 1 }
         RedisSocketEvents.flush(context)

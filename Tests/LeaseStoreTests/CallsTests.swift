@@ -1,6 +1,7 @@
 import EventLoop
 import LeaseModel
 import LeaseStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -141,6 +142,53 @@ import Testing
             _ = try await pool.redis.client.command(["CONFIG", "SET", "maxmemory", "0"])
             #expect(try await pool.queue() == [])
             #expect(try await pool.store.release(lease, token: TokenHash("hash-first"), by: "") == .released(1))
+        }
+    }
+
+    /// A heartbeat first of all on a new connection (docs/protocol.md), and a cancel before the next ask for its ticket.
+    @Test func `leave in the order in which they were decided, where others come between`() async throws {
+        try await withPool(units: 1) { pool in
+            let client = pool.redis.client
+            // A script that the server does not know is sent once more, behind others.
+            _ = try await pool.beat(7)
+            _ = try await pool.ask("t0")
+            _ = try await pool.store.cancel(
+                TicketID("t0"), coordinator: InstanceID("c1"), token: TokenHash("hash-t0"), why: .timeout)
+            let said = Mutex<[String]>([])
+            try await pool.redis.loop.run {
+                let calls = LeaseCalls(pool: pool.store.pool) { script, keys, words, reply in
+                    client.evaluate(script, keys: keys, arguments: words, reply: reply)
+                }
+                func ask(_ ticket: String, beat: Int64 = .max) throws {
+                    let ask = Ask(
+                        ticket: TicketID(ticket), selector: .anyGPU, holder: try HolderID(ticket), caller: "",
+                        priority: .standard, ttl: .seconds(120), coordinator: InstanceID("c1"),
+                        token: TokenHash("hash-\(ticket)"), metadata: "", resume: .fresh, beat: beat)
+                    calls.ask(ask) { outcome in
+                        let word =
+                            switch outcome {
+                            case .success(.offered): "offered"
+                            case .success(.queued): "queued"
+                            case .success: "else"
+                            case .failure: "late"
+                            }
+                        said.withLock { $0.append("\(ticket) \(word)") }
+                    }
+                }
+                try ask("t1", beat: 7)
+                calls.beat(Beat(coordinator: InstanceID("c1"), number: 8, count: 1, tickets: [])) { outcome in
+                    said.withLock { $0.append("beat \((try? outcome.get()) != nil)") }
+                }
+                try ask("t2", beat: 7)
+                try ask("t3", beat: 8)
+                calls.cancel(
+                    Cancel(
+                        TicketID("t1"), coordinator: InstanceID("c1"), token: TokenHash("hash-t1"), why: .timeout)
+                ) { outcome in said.withLock { $0.append("cancel \((try? outcome.get()) == .cancelled)") } }
+                try ask("t1")
+            }
+            let expected = ["t1 offered", "beat true", "t2 late", "t3 queued", "cancel true", "t1 queued"]
+            try await eventually("all are answered", is: expected) { said.withLock { $0 } }
         }
     }
 }

@@ -9,24 +9,56 @@ package enum AnswerAgainOutcome: Equatable, Sendable {
     case notYours, unknown
 }
 
+/// A lease that stands for a waiting ticket is answered as a renewal with a new token (design §4.8).
+package struct AnswerAgain: Sendable {
+    package var ticket: TicketID
+    package var coordinator: InstanceID
+    package var newToken: TokenHash
+    package var nonce: String
+    /// Number of the coordinator's last heartbeat: refused where Redis has had a later one.
+    package var beat: Int64
+
+    package init(
+        _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String, beat: Int64 = .max
+    ) {
+        self.ticket = ticket
+        self.coordinator = coordinator
+        self.newToken = newToken
+        self.nonce = nonce
+        self.beat = beat
+    }
+
+    var words: [RedisArgument] {
+        [.text(ticket.text), .text(coordinator.text), .text(newToken.text), .text(nonce), .integer(beat)]
+    }
+}
+
+extension Answer {
+    func againOutcome() throws(StoreError) -> AnswerAgainOutcome {
+        switch word {
+        case "asked":
+            guard let lease = try? LeaseID(text(1)) else { throw notUnderstood }
+            return .asked(lease, ttl: .milliseconds(integer(2)))
+        case "given-up": return .givenUp(score: integer(1))
+        case "not-yours": return .notYours
+        case "unknown": return .unknown
+        default: throw notUnderstood
+        }
+    }
+}
+
 extension LeaseStore {
-    /// Answers a lease that stands for a waiting ticket, as a renewal with a new token (design §4.8).
-    ///
-    /// - Parameter beat: Number of the coordinator's last heartbeat; throws where Redis has had a later one.
     package func answerAgain(
         _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String, beat: Int64 = .max
     ) async throws(StoreError) -> AnswerAgainOutcome {
-        let answer = try await run(
-            ScriptLibrary.answerAgain,
-            [.text(ticket.text), .text(coordinator.text), .text(newToken.text), .text(nonce), .integer(beat)])
-        switch answer.word {
-        case "asked":
-            guard let lease = try? LeaseID(answer.text(1)) else { throw answer.notUnderstood }
-            return .asked(lease, ttl: .milliseconds(answer.integer(2)))
-        case "given-up": return .givenUp(score: answer.integer(1))
-        case "not-yours": return .notYours
-        case "unknown": return .unknown
-        default: throw answer.notUnderstood
-        }
+        let again = AnswerAgain(ticket, coordinator: coordinator, newToken: newToken, nonce: nonce, beat: beat)
+        return try await run(ScriptLibrary.answerAgain, again.words).againOutcome()
+    }
+}
+
+extension LeaseCalls {
+    package func answerAgain(_ again: AnswerAgain, reply: @escaping Reply<AnswerAgainOutcome>) {
+        call(
+            ScriptLibrary.answerAgain, again.words, { (answer) throws(StoreError) in try answer.againOutcome() }, reply)
     }
 }

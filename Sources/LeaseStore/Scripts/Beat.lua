@@ -13,15 +13,15 @@ if is_late(coordinator, ARGV[2]) then return { 'late' } end
 call('ZADD', P .. 'coordinators', now_ms + tonumber(ARGV[3]), coordinator)
 call('HSET', P .. 'beats', coordinator, ARGV[2])
 call('SADD', P .. 'readers', coordinator)
-do
-  local read_by_all = true
+note_loss(ARGV[7], ARGV[8], ARGV[4], ARGV[9])
+do -- not while the record is filled again: of some coordinators it may have yet to hear
+  local read_by_all = is_settled
   for _, other in ipairs(call('ZRANGE', P .. 'coordinators', 0, -1)) do
     read_by_all = read_by_all and call('SISMEMBER', P .. 'readers', other) == 1
   end
   packed_until = read_by_all and now_ms + PACKED_MS or 0
   call('HSET', KEYS[1], 'packed', int(packed_until))
 end
-note_loss(ARGV[7], ARGV[8], ARGV[4], ARGV[9])
 
 for _, lease in ipairs(call('ZRANGEBYSCORE', P .. 'offers', '-inf', int(now_ms), 'LIMIT', 0, 32)) do
   local record = lease_record(lease)

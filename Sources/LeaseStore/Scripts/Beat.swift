@@ -91,29 +91,40 @@ package struct BeatOutcome: Equatable, Sendable {
     package var memory: PoolMemory { PoolMemory(epoch: epoch, event: lastEvent, hosts: hosts) }
 }
 
-extension LeaseStore {
-    /// Says that a coordinator lives, compares some of its tickets, and sweeps what has lapsed in the pool.
-    package func beat(_ beat: Beat) async throws(StoreError) -> BeatOutcome {
-        let answer = try await run(
-            ScriptLibrary.beat,
-            [
-                .text(beat.coordinator.text), .integer(beat.number),
-                .integer(Limits.coordinatorPresence.milliseconds),
-                .text("\(beat.coordinator.text):\(beat.number)"), .integer(Self.hostRecords.milliseconds),
-                .integer(Int64(beat.count)), .text(beat.memory.epoch), .text(beat.memory.event),
-                .integer(Int64(beat.memory.hosts)),
-            ] + beat.tickets.map { .text($0.text) })
-        guard answer.items.count == 9, let settling = BeatOutcome.Settling(rawValue: answer.integer(7)) else {
-            throw answer.notUnderstood
-        }
-        let pairs = answer.texts(4)
+extension Beat {
+    var words: [RedisArgument] {
+        [
+            .text(coordinator.text), .integer(number), .integer(Limits.coordinatorPresence.milliseconds),
+            .text("\(coordinator.text):\(number)"), .integer(LeaseStore.hostRecords.milliseconds),
+            .integer(Int64(count)), .text(memory.epoch), .text(memory.event), .integer(Int64(memory.hosts)),
+        ] + tickets.map { .text($0.text) }
+    }
+}
+
+extension Answer {
+    func beatOutcome() throws(StoreError) -> BeatOutcome {
+        guard items.count == 9, let settling = BeatOutcome.Settling(rawValue: integer(7)) else { throw notUnderstood }
+        let pairs = texts(4)
         let held = stride(from: 0, to: pairs.count - 1, by: 2).compactMap { index in
             (try? LeaseID(pairs[index + 1])).map { BeatOutcome.Held(ticket: TicketID(pairs[index]), lease: $0) }
         }
         return BeatOutcome(
-            lastEvent: answer.text(0), firstEvent: answer.text(5), epoch: answer.text(1),
-            unknown: answer.texts(2).map { TicketID($0) },
-            moved: answer.texts(3).map { TicketID($0) }, held: held, more: answer.texts(6).map { TicketID($0) },
-            settling: settling, hosts: Int(answer.integer(8)))
+            lastEvent: text(0), firstEvent: text(5), epoch: text(1), unknown: texts(2).map { TicketID($0) },
+            moved: texts(3).map { TicketID($0) }, held: held, more: texts(6).map { TicketID($0) },
+            settling: settling, hosts: Int(integer(8)))
+    }
+}
+
+extension LeaseStore {
+    /// Says that a coordinator lives, compares some of its tickets, and sweeps what has lapsed in the pool.
+    package func beat(_ beat: Beat) async throws(StoreError) -> BeatOutcome {
+        try await run(ScriptLibrary.beat, beat.words).beatOutcome()
+    }
+}
+
+extension LeaseCalls {
+    /// Says that a coordinator lives, compares some of its tickets, and sweeps what has lapsed in the pool.
+    package func beat(_ beat: Beat, reply: @escaping Reply<BeatOutcome>) {
+        call(ScriptLibrary.beat, beat.words, { (answer) throws(StoreError) in try answer.beatOutcome() }, reply)
     }
 }
