@@ -143,7 +143,8 @@ package final class RedisClient: @unchecked Sendable {
 
     // MARK: Scripts
 
-    /// Runs a script and waits for its answer. A server that does not know the script is sent its source, once.
+    /// Runs a script and waits for its answer. The first time on a connection the server is sent its source, and once more
+    /// where it has forgotten it.
     package func evaluate(
         _ script: RedisScript, keys: [String], arguments: [RedisArgument]
     ) async throws(RedisError) -> RedisReply {
@@ -227,7 +228,11 @@ package final class RedisClient: @unchecked Sendable {
         _ script: RedisScript, _ keys: [String], _ arguments: [RedisArgument],
         reply: @escaping (Result<RedisReply, RedisError>) -> Void
     ) {
-        var words: [RedisArgument] = ["EVALSHA", .text(script.sha1), .integer(Int64(keys.count))]
+        // The first on a connection brings its source. One that the server turned out not to know would be sent once more,
+        // behind what was said after it: behind a heartbeat, say, after which it came too late.
+        let isKnown = connector.ready?.noteScript(script.sha1) ?? true
+        var words: [RedisArgument] = isKnown ? ["EVALSHA", .text(script.sha1)] : ["EVAL", .bytes(script.source)]
+        words.append(.integer(Int64(keys.count)))
         words.reserveCapacity(3 + keys.count + arguments.count)
         for key in keys { words.append(.text(key)) }
         words += arguments

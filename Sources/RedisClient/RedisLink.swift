@@ -46,6 +46,12 @@ final class RedisLink: @unchecked Sendable {
     /// Commands that wait for their answers.
     var inFlight: Int { pending.count }
 
+    /// Scripts whose sources have been sent here.
+    private var scripts: Set<String> = []
+
+    /// Whether this script's source has been sent before; from now on it has.
+    func noteScript(_ sha1: String) -> Bool { !scripts.insert(sha1).inserted }
+
     // MARK: Life
 
     /// Connects to a unix socket or a numeric address.

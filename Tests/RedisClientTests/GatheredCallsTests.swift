@@ -74,6 +74,30 @@ import Testing
         }
     }
 
+    /// Each failure makes a further call: the last of a part leaves at once, but never within an answer, since hiredis would
+    /// free, where it cannot write, what it is at work with further up the stack.
+    @Test func `made within answers outlive the end of the connection, and each is answered once`() async throws {
+        try await withRedis { redis in
+            _ = try await push(["zero"], redis)
+            let outcomes = Mutex<[Bool]>([])
+            let client = redis.client
+            redis.pause()
+            try await redis.loop.run {
+                for _ in 0..<320 {
+                    client.evaluate(Self.script, keys: ["list"], arguments: ["first", "!"]) { outcome in
+                        outcomes.withLock { $0.append((try? outcome.get()) == nil) }
+                        client.evaluate(Self.script, keys: ["list"], arguments: ["second", "!"]) { outcome in
+                            outcomes.withLock { $0.append((try? outcome.get()) == nil) }
+                        }
+                    }
+                }
+            }
+            await redis.kill()
+            try await eventually("all are answered", is: 640) { outcomes.withLock { $0.count } }
+            #expect(outcomes.withLock { $0.allSatisfy { $0 } })
+        }
+    }
+
     @Test func `leave before a command that was made after them`() async throws {
         try await withRedis { redis in
             _ = try await push(["zero"], redis)  // a script that the server does not know is sent once more
