@@ -1,4 +1,5 @@
 import EventLoop
+import LeaseStore
 import RedisClient
 
 /// Lets scripts reach Redis in the order in which they were decided, without one waiting for another's answer. Between
@@ -9,16 +10,10 @@ import RedisClient
 actor Outbox {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// Sends a script; the reply comes exactly once, possibly inside this call. On the loop.
-    typealias Send =
-        @Sendable (
-            RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
-        ) -> Void
-
     @TaskLocal private static var place: Int?
 
     private let loop: EventLoop
-    private let toRedis: Send
+    private let toRedis: LeaseCalls.Sender
     private var issued = 0
     /// The place whose script is the next to leave.
     private var next = 0
@@ -26,7 +21,7 @@ actor Outbox {
     /// Places whose scripts have left, or never will, and after which `next` has yet to move on.
     private var left: Set<Int> = []
 
-    init(loop: EventLoop, send: @escaping Send) {
+    init(loop: EventLoop, send: @escaping LeaseCalls.Sender) {
         self.loop = loop
         toRedis = send
     }

@@ -103,16 +103,13 @@ package actor Coordinator {
         subscription = RedisSubscription(
             loop: loop, endpoint: redis, name: "leasehold-coordinator-inbox", log: log,
             settings: settings.redisSettings)
-        let send:
-            @Sendable (
-                RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
-            ) -> Void = { script, keys, arguments, reply in
-                let sent = loop.now
-                client.evaluate(script, keys: keys, arguments: arguments) { outcome in
-                    if case .failure = outcome { meter.redisFailed() } else { meter.roundTrip(loop.now - sent) }
-                    reply(outcome)
-                }
+        let send: LeaseCalls.Sender = { script, keys, arguments, reply in
+            let sent = loop.now
+            client.evaluate(script, keys: keys, arguments: arguments) { outcome in
+                if case .failure = outcome { meter.redisFailed() } else { meter.roundTrip(loop.now - sent) }
+                reply(outcome)
             }
+        }
         calls = LeaseCalls(pool: settings.pool, aging: settings.aging, send: send)
         store = LeaseStore(pool: settings.pool, aging: settings.aging) {
             (script, keys, arguments) async throws(RedisError) in

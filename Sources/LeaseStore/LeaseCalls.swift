@@ -9,9 +9,10 @@ import RedisClient
 /// cancel before the next ask for its ticket.
 package struct LeaseCalls {
     /// Sends one script with its keys and arguments and tells its answer once, possibly inside the call.
-    package typealias Sender = (
-        RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
-    ) -> Void
+    package typealias Sender =
+        @Sendable (
+            RedisScript, [String], [RedisArgument], @escaping (Result<RedisReply, RedisError>) -> Void
+        ) -> Void
     /// Told once, possibly inside the call. After `.unavailable` the script may or may not have run; nothing is repeated.
     package typealias Reply<Outcome> = (Result<Outcome, StoreError>) -> Void
 

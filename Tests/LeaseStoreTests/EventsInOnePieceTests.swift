@@ -48,7 +48,8 @@ import Testing
             _ = try await pool.beat(2)
             let until = try await pool.redis.client.command(["HGET", .text(pool.key("clock")), "packed"])
             let time = try await pool.redis.client.command(["TIME"])
-            guard case .array(let parts) = time, let now = Int64(parts[0].words), let end = Int64(until.words) else {
+            guard let now = time.array?.first?.text.flatMap({ Int64($0) }), let end = until.text.flatMap({ Int64($0) })
+            else {
                 Issue.record("no times: \(time), \(until)")
                 return
             }
@@ -105,21 +106,6 @@ extension Pool {
     fileprivate func namesOfLastEvents(_ count: Int) async throws -> [String] {
         let reply = try await redis.client.command(
             ["XREVRANGE", .text(store.eventStream), "+", "-", "COUNT", .integer(Int64(count))])
-        guard case .array(let entries) = reply else { return [] }
-        return entries.compactMap { entry in
-            guard case .array(let parts) = entry, case .array(let fields)? = parts.last else { return nil }
-            return fields.first?.words
-        }
-    }
-}
-
-extension RedisReply {
-    fileprivate var words: String {
-        switch self {
-        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
-        case .status(let text): text
-        case .integer(let value): String(value)
-        default: ""
-        }
+        return (reply.array ?? []).compactMap { $0.array?.last?.array?.first?.text }
     }
 }
