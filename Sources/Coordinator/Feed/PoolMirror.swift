@@ -298,7 +298,9 @@ struct PoolMirror {
         case .ending:
             guard let lease else { break }
             leases[lease]?.state = .ending
-            for unit in units(of: lease, event) { units[unit]?.change(to: .ending, where: lease) }
+            for unit in [lease.unit] + (event.also ?? leases[lease]?.also ?? []) {
+                change(unit, of: lease, to: .ending, keeping: lease)
+            }
         case .preempting: if let lease { leases[lease]?.preemption = PreemptionRecord(event) }
         case .spared: if let lease { leases[lease]?.preemption = nil }
         case .cancelled, .released, .expired, .revoked, .reset, .preempted, .forceReleased, .lost, .duplicate,
@@ -318,7 +320,7 @@ struct PoolMirror {
 
     private mutating func changed() { version += 1 }
 
-    /// What is told of a lease and its units is rendered anew.
+    /// What is told of a lease is rendered anew.
     private mutating func forgetBody(of lease: LeaseID) {
         areLeasesStale = true
         if !leaseBodies.isEmpty { leaseBodies[lease] = nil }
@@ -359,13 +361,6 @@ struct PoolMirror {
         forgetBody(of: unit)
     }
 
-    /// All units of an event's lease, as the event has them, or what is known of it.
-    private mutating func units(of lease: LeaseID, _ event: PoolEvent) -> [UnitID] {
-        let all = [lease.unit] + (event.also ?? leases[lease]?.also ?? [])
-        for unit in all { forgetBody(of: unit) }
-        return all
-    }
-
     private mutating func over(_ lease: LeaseID, _ event: PoolEvent) {
         let old = leases.removeValue(forKey: lease)
         if let old {
@@ -374,12 +369,15 @@ struct PoolMirror {
             if old.state != .offered, let granted = old.granted { holds.note(old.priority, max(0, event.at - granted)) }
         }
         let state = event.unitState ?? .unheard
-        free(lease.unit, of: lease, state)
-        for unit in event.also ?? old?.also ?? [] { free(unit, of: lease, state) }
+        change(lease.unit, of: lease, to: state, keeping: nil)
+        for unit in event.also ?? old?.also ?? [] { change(unit, of: lease, to: state, keeping: nil) }
     }
 
-    private mutating func free(_ unit: UnitID, of lease: LeaseID, _ state: UnitRecord.State) {
-        units[unit]?.becomeFree(of: lease, state)
+    /// What a lease says of a unit, unless another lease has it by now.
+    private mutating func change(
+        _ unit: UnitID, of lease: LeaseID, to state: UnitRecord.State, keeping kept: LeaseID?
+    ) {
+        units[unit]?.change(of: lease, to: state, keeping: kept)
         forgetBody(of: unit)
     }
 }
@@ -390,14 +388,8 @@ extension UnitRecord {
         self.lease = lease
     }
 
-    /// Unless another lease has it by now.
-    fileprivate mutating func change(to state: State, where lease: LeaseID) {
-        if self.lease == lease { self.state = state }
-    }
-
-    /// Unless another lease has it by now.
-    fileprivate mutating func becomeFree(of lease: LeaseID, _ state: State) {
-        if self.lease == lease { become(state, nil) }
+    fileprivate mutating func change(of lease: LeaseID, to state: State, keeping kept: LeaseID?) {
+        if self.lease == lease { become(state, kept) }
     }
 }
 
