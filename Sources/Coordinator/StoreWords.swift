@@ -11,6 +11,7 @@ extension Ask {
     ) {
         let resume: Resume =
             switch age {
+            case .first: .first
             case .fresh: .fresh
             case .again(let score): .again(score: score)
             }

@@ -124,8 +124,8 @@ package struct Mutant: Sendable {
             "no-match-on-release", "a unit that becomes free is not offered to who waits",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "local ticket, queue, score = first_waiter(unit, passed)",
-                    replace: "local ticket, queue, score = nil, nil, nil")
+                    script: nil, find: "local ticket, queue, score, others = first_waiter(unit, passed)",
+                    replace: "local ticket, queue, score, others = nil, nil, nil, nil")
             ]),
         Mutant(
             "no-aging", "priority alone decides",
@@ -138,8 +138,8 @@ package struct Mutant: Sendable {
             "last-come-first", "the youngest request is served first",
             edits: [
                 ScriptEdit(
-                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')",
-                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')")
+                    script: nil, find: "call('ZRANGE', P .. 'queue:' .. selector, at, at + 1, 'WITHSCORES')",
+                    replace: "call('ZREVRANGE', P .. 'queue:' .. selector, at, at + 1, 'WITHSCORES')")
             ]),
         Mutant(
             "taken-in-part", "of several units of a lease its agent takes the first",

@@ -58,6 +58,67 @@ import Testing
         }
     }
 
+    @Test func `whoever came first has the unit, however many queues wait for it`() async throws {
+        try await withPool { pool in
+            let unit = try Selector(scope: .unit(UnitID("h1/0")))
+            let own: [Selector] = [
+                try Selector(scope: .host(HostID("h1"))), .anyGPU, try Selector(minimumMemoryMB: 1000), unit,
+                try Selector(deviceType: "discrete"),
+            ]
+            // These wait for what h1/0 is not, in queues of their own.
+            let others = try [
+                Selector(minimumMemoryMB: 99_000), Selector(kind: .modelLoad), Selector(deviceType: "integrated"),
+            ]
+            for waiting in 1...(own.count + others.count) {
+                var present = try await pool.grant("holder-\(waiting)")
+                var ticket = "holder-\(waiting)"
+                let foreign = Array(others.prefix(max(0, waiting - own.count)))
+                for (index, selector) in foreign.enumerated() {
+                    _ = try await pool.ask("other-\(waiting)-\(index)", selector: selector)
+                }
+                let names = (0..<2 * min(waiting, own.count)).map { "t-\(waiting)-\($0)" }
+                for (index, name) in names.enumerated() {
+                    let selector = own[(index + waiting) % min(waiting, own.count)]
+                    guard case .queued = try await pool.ask(name, selector: selector, resume: .first) else {
+                        throw NoLease(ticket: name)
+                    }
+                }
+                for name in names {
+                    let hash = TokenHash("hash-\(ticket)")
+                    #expect(try await pool.store.release(present, token: hash, by: "") == .released(1))
+                    (present, ticket) = (try await pool.requireLease(of: name), name)
+                    #expect(try await pool.store.confirm(pool.origin(), present) == .held)
+                }
+                #expect(
+                    try await pool.store.release(present, token: TokenHash("hash-\(ticket)"), by: "") == .released(1))
+                #expect(try await pool.queue() == foreign.indices.map { "other-\(waiting)-\($0)" })
+                let queues = try await pool.redis.client.command(["SCARD", "lh:{default}:queues"])
+                #expect(queues == .integer(Int64(foreign.count)))
+                for index in foreign.indices {
+                    let name = "other-\(waiting)-\(index)"
+                    _ = try await pool.store.cancel(
+                        TicketID(name), coordinator: pool.coordinator, token: TokenHash("hash-\(name)"), why: .cancelled
+                    )
+                }
+            }
+        }
+    }
+
+    @Test func `a ticket that was never asked for is found from its first ask on`() async throws {
+        try await withPool { pool in
+            guard case .offered(let score) = try await pool.ask("t1", resume: .first) else {
+                throw NoLease(ticket: "t1")
+            }
+            #expect(try await pool.ask("t1") == .offered(score: score))
+            guard case .queued(let later) = try await pool.ask("t2", resume: .first) else {
+                throw NoLease(ticket: "t2")
+            }
+            #expect(later > score)
+            #expect(try await pool.ask("t2") == .queued(score: later))
+            #expect(try await pool.ask("t2", resume: .again(score: 1)) == .queued(score: later))
+        }
+    }
+
     @Test func `only the present token releases, once`() async throws {
         try await withPool { pool in
             let lease = try await pool.grant("t1")

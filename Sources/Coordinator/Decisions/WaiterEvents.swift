@@ -9,6 +9,8 @@ package struct AskReference: Hashable, Sendable {
 
 /// How an ask is meant (design §6): the client's own call, or one more for a ticket that keeps its age.
 package enum AskAge: Hashable, Sendable {
+    /// No ask of this ticket was sent before, and nobody else can name it.
+    case first
     case fresh
     case again(score: Int64)
 }

@@ -237,9 +237,10 @@ package struct Waiters {
     mutating func ask(_ waiter: inout Waiter) {
         lastAttempt += 1
         waiter.state = .asking(attempt: lastAttempt)
+        let isFirst = !waiter.wasAsked && !waiter.request.isResumable
         waiter.wasAsked = true
         let reference = AskReference(ticket: waiter.request.ticket, token: waiter.request.token, attempt: lastAttempt)
-        actions.append(.ask(reference, waiter.request, waiter.score.map { .again(score: $0) } ?? .fresh))
+        actions.append(.ask(reference, waiter.request, waiter.score.map { .again(score: $0) } ?? (isFirst ? .first : .fresh)))
     }
 
     mutating func askAnswered(_ reference: AskReference, _ answer: AskAnswer, at now: BootInstant) {

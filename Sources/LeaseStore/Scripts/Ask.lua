@@ -2,22 +2,23 @@
 -- uses: Keys Clock Events Mail Match
 -- calls: 16 words each
 -- ARGV 1 ticket, 2 selector, 3 holder, 4 caller, 5 priority, 6 ttl ms, 7 coordinator, 8 token hash, 9 metadata,
--- 10 aging µs per point, 11 old score or "" (asked again by its coordinator), 12 coordinator presence ms, 13 affinity or "",
--- 14 grace ms, 15 number of the coordinator's last heartbeat, 16 ms that units are held back at first where the selector
--- takes several
+-- 10 aging µs per point, 11 "" | "new": nobody can have asked for it before | its old score: asked again by its coordinator,
+-- 12 coordinator presence ms, 13 affinity or "", 14 grace ms, 15 number of the coordinator's last heartbeat, 16 ms that units
+-- are held back at first where the selector takes several
 -- returns {"queued", score} | {"offered", score} | {"held", lease} | {"refused", by, why} | {"moved"} | {"unknown-host"} | {"unknown-unit"}
 -- | {"name-taken"}: the ticket is that of another holder or selector | {"late"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
-local again = ARGV[11] ~= ''
+local is_new = ARGV[11] == 'new'
+local again = not is_new and ARGV[11] ~= ''
 local beat = last_beat(coordinator)
 -- Sent on an earlier connection than the coordinator has now: see is_late.
 if beat and tonumber(beat) > tonumber(ARGV[15]) then return { 'late' } end
-local refused = call('GET', P .. 'refused:' .. ticket)
+local refused = not is_new and call('GET', P .. 'refused:' .. ticket)
 if refused then
   local by, why = string.match(refused, '^(.-)\31(.*)$')
   return { 'refused', by, why }
 end
-local known = call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector', 'holder')
+local known = is_new and {} or call('HMGET', P .. 'ticket:' .. ticket, 'lease', 'coordinator', 'score', 'selector', 'holder')
 if known[1] and known[1] ~= '' then
   local lease = known[1]
   local record = lease_record(lease)

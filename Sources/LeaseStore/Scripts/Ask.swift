@@ -4,6 +4,8 @@ import RedisClient
 /// A wish for a unit, as a coordinator puts it to the pool.
 package struct Ask: Equatable, Sendable {
     package enum Resume: Equatable, Sendable {
+        /// A ticket that nobody else can name, and that was never asked for: nothing about it is looked up.
+        case first
         /// The client's own call: it may take its ticket up from another coordinator.
         case fresh
         /// Its coordinator asks again after a loss; the ticket keeps its age by its old score (µs).
@@ -73,8 +75,12 @@ extension Ask {
     }
 
     func words(_ aging: Aging) -> [RedisArgument] {
-        var old = RedisArgument.text("")
-        if case .again(let score) = resume { old = .integer(score) }
+        let old: RedisArgument =
+            switch resume {
+            case .first: "new"
+            case .fresh: ""
+            case .again(let score): .integer(score)
+            }
         return [
             .text(ticket.text), .text(selector.text), .text(holder.text), .text(caller),
             .integer(Int64(priority.value)), .integer(ttl.milliseconds), .text(coordinator.text),

@@ -255,6 +255,18 @@ private struct Unexpected: Error { var actions: [Waiters.Action] }
         #expect(waiters.handle(.clockReached, at: at(1.25)).asks.map(\.age) == [.fresh])
     }
 
+    @Test func `only a ticket that its client did not name can be new to Redis, and only once`() throws {
+        var waiters = connected()
+        let unnamed = waiters.handle(.lockRequested(try request(1)), at: at(1)).asks
+        #expect(unnamed.map(\.age) == [.first])
+        let named = waiters.handle(.lockRequested(try request(2, ticket: "t-2", resumable: true)), at: at(1)).asks
+        #expect(named.map(\.age) == [.fresh])
+        // It may have run before the connection broke.
+        _ = waiters.handle(.redisLost, at: at(2))
+        for ask in unnamed + named { _ = waiters.handle(.askAnswered(ask.reference, .failed), at: at(2)) }
+        #expect(waiters.handle(.redisBack, at: at(3)).asks.map(\.age) == [.fresh, .fresh])
+    }
+
     @Test func `a cancel that was not heard is said again with the next heartbeat that is`() throws {
         var waiters = try queued(request(1))
         _ = waiters.handle(.clientGone(CallID(1)), at: at(2))

@@ -5,6 +5,8 @@
 local OFFER_WINDOW_MS = 2000
 -- How many of one queue are looked at for a unit that those ahead cannot have now.
 local HEADS_LOOKED_AT = 4
+-- Up to so many queues are asked for by name; where there are more, each that the unit may serve is looked at.
+local FEW_QUEUES = 3
 local terms_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata', 'grace',
   'token' }
 local lease_names = { 'holder', 'caller', 'ticket', 'coordinator', 'priority', 'selector', 'score', 'ttl', 'metadata',
@@ -81,10 +83,12 @@ local function enqueue(ticket, selector, score)
   call('SADD', P .. 'queues', selector)
   if string.find(selector, '?', 1, true) then call('SADD', P .. 'conditional', selector) end
 end
-local function dequeue(ticket, selector)
+-- `others`: whether others stand in that queue, nil where that is not known.
+local function dequeue(ticket, selector, others)
   local queue = P .. 'queue:' .. selector
   call('ZREM', queue, ticket)
-  if call('EXISTS', queue) == 0 then
+  if others == nil then others = call('EXISTS', queue) == 1 end
+  if not others then
     call('SREM', P .. 'queues', selector)
     if string.find(selector, '?', 1, true) then call('SREM', P .. 'conditional', selector) end
   end
@@ -95,29 +99,40 @@ local function waits(kind, terms)
     'priority', terms.priority, 'score', terms.score, 'coordinator', terms.coordinator, 'ttl', terms.ttl)
 end
 
--- `passed`: how many of each queue cannot have the unit now, nil where nobody was passed over.
+-- `passed`: how many of each queue cannot have the unit now, nil where nobody was passed over. Returns the ticket, its queue,
+-- its score and whether others stand in that queue.
 local function first_waiter(unit, passed)
-  nobody_waits = nobody_waits or call('SCARD', P .. 'queues') == 0
   if nobody_waits then return nil end
-  local best, best_score, best_queue
+  local queues = call('SCARD', P .. 'queues')
+  nobody_waits = queues == 0
+  if nobody_waits then return nil end
+  local best, best_score, best_queue, others
   local function look(selector)
     local at = passed and passed[selector] or 0
     if at == HEADS_LOOKED_AT then return end
-    local head = call('ZRANGE', P .. 'queue:' .. selector, at, at, 'WITHSCORES')
+    local head = call('ZRANGE', P .. 'queue:' .. selector, at, at + 1, 'WITHSCORES')
     if head[1] then
       local score = tonumber(head[2])
       if not best or score < best_score or (score == best_score and head[1] < best) then
-        best, best_score, best_queue = head[1], score, selector
+        best, best_score, best_queue, others = head[1], score, selector, at > 0 or head[3] ~= nil
       end
     end
   end
-  look(unit.kind .. '/any')
-  look(unit.kind .. '/host=' .. unit.host)
-  look(unit.kind .. '/unit=' .. unit.id)
-  for _, selector in ipairs(call('SMEMBERS', P .. 'conditional')) do
-    if meets(unit, selector) then look(selector) end
+  local any, host, own = unit.kind .. '/any', unit.kind .. '/host=' .. unit.host, unit.kind .. '/unit=' .. unit.id
+  local is_few = queues <= FEW_QUEUES
+  if not is_few then
+    look(any)
+    look(host)
+    look(own)
   end
-  return best, best_queue, best_score
+  for _, selector in ipairs(call('SMEMBERS', P .. (is_few and 'queues' or 'conditional'))) do
+    if string.find(selector, '?', 1, true) then
+      if meets(unit, selector) then look(selector) end
+    elseif selector == any or selector == host or selector == own then
+      look(selector)
+    end
+  end
+  return best, best_queue, best_score, others
 end
 
 -- The number of a coordinator's last heartbeat, read once; false where none is known.
@@ -182,11 +197,11 @@ function settle(unit, after)
   if host.cordoned ~= '1' and is_settled then
     local passed
     while true do
-      local ticket, queue, score = first_waiter(unit, passed)
+      local ticket, queue, score, others = first_waiter(unit, passed)
       if not ticket then break end
       local most = width(queue)
       if most == 1 then
-        dequeue(ticket, queue)
+        dequeue(ticket, queue, others)
         return offer(unit, ticket_terms(ticket), after)
       end
       local units, held = within_reach(unit.host, ticket, queue, score, most, unit)
