@@ -32,8 +32,8 @@ func room(
 func door(_ name: String, _ imports: Imports) -> Target {
     .executableTarget(name: name, dependencies: imports, path: "Sources/Commands/\(name)", swiftSettings: safe)
 }
-func tests(_ name: String, _ imports: Imports) -> Target {
-    .testTarget(name: name, dependencies: imports, swiftSettings: wall)
+func tests(_ name: String, _ imports: Imports, excluding files: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: imports, exclude: files, swiftSettings: wall)
 }
 
 /// The targets of the fuzzer: tests of the bytes that were kept, and for scripts/fuzz a program, which the sanitizer gives
@@ -95,7 +95,8 @@ let package = Package(
         tests("CommandTests", ["leasehold", "Coordinator", "RedisClient"] + plain + ["TestSupport"]),
         tests("SimulationTests", ["Simulation", "EventLoop", "TestSupport", "simulate"]),
         tests("CAssetsTests", ["CAssets"]), tests("EndToEndTests", plain + ["TestSupport"]),
-        tests("LoadGeneratorTests", ["LoadGenerator", "EventLoop", "TestSupport"]), tests("HouseTests", ["Telemetry"]),
+        tests("LoadGeneratorTests", ["LoadGenerator", "EventLoop", "TestSupport"]),
+        tests("HouseTests", ["Telemetry"], excluding: ["texts.txt"]),
         fuzz,
     ],
     swiftLanguageModes: [.v6]

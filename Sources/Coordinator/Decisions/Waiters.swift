@@ -240,7 +240,8 @@ package struct Waiters {
         let isFirst = !waiter.wasAsked && !waiter.request.isResumable
         waiter.wasAsked = true
         let reference = AskReference(ticket: waiter.request.ticket, token: waiter.request.token, attempt: lastAttempt)
-        actions.append(.ask(reference, waiter.request, waiter.score.map { .again(score: $0) } ?? (isFirst ? .first : .fresh)))
+        let age: AskAge = waiter.score.map { .again(score: $0) } ?? (isFirst ? .first : .fresh)
+        actions.append(.ask(reference, waiter.request, age))
     }
 
     mutating func askAnswered(_ reference: AskReference, _ answer: AskAnswer, at now: BootInstant) {

@@ -62,7 +62,7 @@ local function put_among_free(unit)
   local all = P .. 'free:' .. unit.kind
   local own = all .. '/host=' .. unit.host
   local memory = tonumber(unit.vram) or 0
-  call('ZADD', own, memory, unit.id)
+  call('ZADD', own, int(memory), unit.id)
   local free = math.min(call('ZCARD', own), 4096)
   call('ZADD', all, memory + (4096 - free) / 8192, unit.id)
 end
@@ -72,7 +72,7 @@ local function free_unit(selector, affinity)
   if not is_settled then return nil end
   local kind, scope = string.match(selector, '^([^/]*)/([^?]*)$')
   if affinity ~= '' or not kind or string.find(scope, 'unit=', 1, true) == 1 then return chosen_unit(selector, affinity) end
-  local first = call('ZRANGE', P .. 'free:' .. kind .. (scope == 'any' and '' or '/' .. scope), 0, 0)[1]
+  local first = call('ZRANGE', P .. 'free:' .. kind .. (scope == 'any' and '' or '/' .. scope), '0', '0')[1]
   return first and unit_record(first)
 end
 
