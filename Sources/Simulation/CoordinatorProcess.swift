@@ -322,7 +322,7 @@ final class CoordinatorProcess: Process {
                 do throws(StoreError) {
                     answer = AgainAnswer(
                         try await store.answerAgain(
-                            ticket, coordinator: instance, newToken: token, nonce: nonce, beat: beat))
+                            AnswerAgain(ticket, coordinator: instance, newToken: token, nonce: nonce, beat: beat)))
                 } catch {
                     answer = .failed
                 }
@@ -338,7 +338,7 @@ final class CoordinatorProcess: Process {
             {
                 do throws(StoreError) {
                     _ = try await store.cancel(
-                        ticket, coordinator: instance, token: token, why: why, beat: beat)
+                        Cancel(ticket, coordinator: instance, token: token, why: why, beat: beat))
                     return .nothing
                 } catch {
                     return .waiters(.cancelFailed(ticket, token, cause))
@@ -353,7 +353,8 @@ final class CoordinatorProcess: Process {
             {
                 do throws(StoreError) {
                     _ = try await store.cancel(
-                        ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: beat)
+                        Cancel(
+                            ticket, lease: lease, coordinator: instance, token: token, why: .undelivered, beat: beat))
                     return .nothing
                 } catch {
                     return .waiters(.giveBackFailed(lease, ticket, token))

@@ -55,7 +55,7 @@ import Testing
             let lease = try await scene.grant("t1", ttl: .seconds(60))
             let coordinator = InstanceID("c1")
             _ = try await scene.store.answerAgain(
-                TicketID("t1"), coordinator: coordinator, newToken: TokenHash("new"), nonce: "n1")
+                AnswerAgain(TicketID("t1"), coordinator: coordinator, newToken: TokenHash("new"), nonce: "n1"))
             try await scene.message("the renewal is told") { $0 == .renewed(lease, nonce: "n1", ttl: .seconds(60)) }
             #expect(
                 try await scene.store.renew(

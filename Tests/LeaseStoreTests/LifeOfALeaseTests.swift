@@ -97,8 +97,10 @@ import Testing
                 for index in foreign.indices {
                     let name = "other-\(waiting)-\(index)"
                     _ = try await pool.store.cancel(
-                        TicketID(name), coordinator: pool.coordinator, token: TokenHash("hash-\(name)"), why: .cancelled
-                    )
+                        Cancel(
+                            TicketID(name), coordinator: pool.coordinator, token: TokenHash("hash-\(name)"),
+                            why: .cancelled
+                        ))
                 }
             }
         }
@@ -233,24 +235,26 @@ import Testing
             let store = pool.store
             let other = InstanceID("c2")
             #expect(
-                try await store.cancel(TicketID("t2"), coordinator: other, token: TokenHash("x"), why: .cancelled)
+                try await store.cancel(
+                    Cancel(TicketID("t2"), coordinator: other, token: TokenHash("x"), why: .cancelled))
                     == .notYours)
             #expect(
                 try await store.cancel(
-                    TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("x"), why: .undelivered)
+                    Cancel(TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("x"), why: .undelivered))
                     == .notYours)
             #expect(
                 try await store.cancel(
-                    TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout)
+                    Cancel(TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout))
                     == .cancelled)
             #expect(
                 try await store.cancel(
-                    TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout)
+                    Cancel(TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout))
                     == .unknown)
             #expect(try await pool.lease(of: "t1") == lease)
             #expect(
                 try await store.cancel(
-                    TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered)
+                    Cancel(
+                        TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered))
                     == .released)
             #expect(try await pool.state(of: "h1/0") == .free)
         }
@@ -263,7 +267,7 @@ import Testing
             let lease = try await pool.requireLease(of: "t1")
             #expect(
                 try await pool.store.cancel(
-                    TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .cancelled)
+                    Cancel(TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .cancelled))
                     == .cancelled)
             #expect(try await pool.store.confirm(pool.origin(), lease) == .gone)
             #expect(try await pool.lease(of: "t2") != nil)
@@ -276,11 +280,13 @@ import Testing
             let new = TokenHash("new")
             let c2 = InstanceID("c2")
             #expect(
-                try await pool.store.answerAgain(TicketID("t1"), coordinator: c2, newToken: new, nonce: "n")
+                try await pool.store.answerAgain(
+                    AnswerAgain(TicketID("t1"), coordinator: c2, newToken: new, nonce: "n"))
                     == .notYours)
             #expect(try await pool.ask("t1", coordinator: "c2") == .held(lease))
             #expect(
-                try await pool.store.answerAgain(TicketID("t1"), coordinator: c2, newToken: new, nonce: "n")
+                try await pool.store.answerAgain(
+                    AnswerAgain(TicketID("t1"), coordinator: c2, newToken: new, nonce: "n"))
                     == .asked(lease, ttl: .seconds(120)))
             #expect(
                 try await pool.store.renewed(
@@ -288,7 +294,8 @@ import Testing
             // The coordinator that was overtaken cannot give back what the client has got elsewhere.
             #expect(
                 try await pool.store.cancel(
-                    TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered)
+                    Cancel(
+                        TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered))
                     == .notYours)
             #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .notHeld)
             #expect(try await pool.store.release(lease, token: new, by: "") == .released(1))

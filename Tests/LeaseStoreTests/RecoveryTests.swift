@@ -164,7 +164,7 @@ import Testing
             let token = TokenHash("hash-t1")
             #expect(
                 try await pool.store.cancel(
-                    TicketID("t1"), coordinator: pool.coordinator, token: token, why: .cancelled) == .cancelled)
+                    Cancel(TicketID("t1"), coordinator: pool.coordinator, token: token, why: .cancelled)) == .cancelled)
             let confirming = try pool.report("h1/0", .confirming(pool.held(lease, ticket: "t1")))
             #expect(
                 try await pool.heartbeat([confirming], origin: pool.origin(session: 2))
@@ -180,7 +180,7 @@ import Testing
             held.token = TokenHash("later")
             try await pool.heartbeat([pool.report("h1/0", .held(held))], first: false)
             let again = try await pool.store.answerAgain(
-                TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("new"), nonce: "n")
+                AnswerAgain(TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("new"), nonce: "n"))
             #expect(again == .notYours)
         }
     }
@@ -226,7 +226,9 @@ import Testing
             let token = TokenHash("hash-t1")
             func giveBack() async throws -> CancelOutcome {
                 try await pool.store.cancel(
-                    TicketID("t1"), lease: undelivered, coordinator: pool.coordinator, token: token, why: .undelivered)
+                    Cancel(
+                        TicketID("t1"), lease: undelivered, coordinator: pool.coordinator, token: token,
+                        why: .undelivered))
             }
             // Unknown here, so a mark is left for its agent.
             #expect(try await giveBack() == .unknown)
@@ -355,7 +357,8 @@ import Testing
             let lease = try await pool.grant("t1")
             func again() async throws -> AnswerAgainOutcome {
                 try await pool.store.answerAgain(
-                    TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("hash-new"), nonce: "n")
+                    AnswerAgain(
+                        TicketID("t1"), coordinator: pool.coordinator, newToken: TokenHash("hash-new"), nonce: "n"))
             }
             #expect(try await again() == .asked(lease, ttl: .seconds(120)))
             // Its agent stops; the leases stand.
@@ -381,11 +384,13 @@ import Testing
             #expect(Set(more.map(\.text)) == ["t1", "t2"])
             #expect(
                 try await pool.store.cancel(
-                    TicketID("t2"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .cancelled)
+                    Cancel(TicketID("t2"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten))
+                    == .cancelled)
             // A lease with its own token is no ticket that was forgotten.
             #expect(
                 try await pool.store.cancel(
-                    TicketID("t0"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten) == .notYours)
+                    Cancel(TicketID("t0"), coordinator: pool.coordinator, token: TokenHash(""), why: .forgotten))
+                    == .notYours)
             #expect(try await pool.beat(3, count: 1, tickets: ["t1"]).more.isEmpty)
         }
     }
@@ -500,10 +505,11 @@ import Testing
             let token = TokenHash("hash-t1")
             await #expect(throws: StoreError.self) {
                 try await pool.store.answerAgain(
-                    TicketID("t1"), coordinator: c1, newToken: TokenHash("late"), nonce: "n", beat: 4)
+                    AnswerAgain(TicketID("t1"), coordinator: c1, newToken: TokenHash("late"), nonce: "n", beat: 4))
             }
             await #expect(throws: StoreError.self) {
-                try await pool.store.cancel(TicketID("t1"), coordinator: c1, token: token, why: .cancelled, beat: 4)
+                try await pool.store.cancel(
+                    Cancel(TicketID("t1"), coordinator: c1, token: token, why: .cancelled, beat: 4))
             }
             await #expect(throws: StoreError.self) {
                 try await pool.store.release(

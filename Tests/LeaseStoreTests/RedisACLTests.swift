@@ -35,7 +35,7 @@ import Testing
             _ = try await agent.refuseRenewal(
                 origin, first, nonce: "n2", coordinator: pool.coordinator, reason: .expired)
             _ = try await pool.store.answerAgain(
-                TicketID("t1"), coordinator: pool.coordinator, newToken: token, nonce: "n3")
+                AnswerAgain(TicketID("t1"), coordinator: pool.coordinator, newToken: token, nonce: "n3"))
             _ = try await pool.ask("t3")
             _ = try await pool.ask("t4", selector: #require(Selector(parsing: "gpu/any?vram=24000")))
             #expect(try await pool.store.release(first, token: token, by: "") == .released(1))
@@ -43,7 +43,7 @@ import Testing
             _ = try await agent.reject(origin, offered, highest: FencingToken(0), why: "test")
             _ = try await beat()
             _ = try await pool.store.cancel(
-                TicketID("t4"), coordinator: pool.coordinator, token: TokenHash("hash-t4"), why: .cancelled)
+                Cancel(TicketID("t4"), coordinator: pool.coordinator, token: TokenHash("hash-t4"), why: .cancelled))
             _ = try await pool.store.revoke(.all, mode: .forceReleaseAll, by: "ada", why: "test")
             _ = try await agent.end(origin, second, reason: .revoked)
             _ = try await pool.store.cordon(try HostID("h1"), .cordoned, by: "ada", why: "test")

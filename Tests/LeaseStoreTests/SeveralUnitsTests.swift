@@ -86,7 +86,9 @@ import Testing
                 #expect(try await pool.requireLease(of: "wide").fencing > lease.fencing)
             case "cancelled":
                 _ = try await pool.store.cancel(
-                    TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled)
+                    Cancel(
+                        TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled)
+                )
                 #expect(try await Self.states(pool) == [.free, .free])
             default:
                 try await Self.pass(seconds: 3, pool)
@@ -164,8 +166,9 @@ import Testing
             #expect(try await Self.states(pool) == [.offered, .offered, .held])
             // Who comes behind it takes nothing from it.
             _ = try await pool.store.cancel(
-                TicketID("mic-later"), coordinator: pool.coordinator, token: TokenHash("hash-mic-later"),
-                why: .cancelled)
+                Cancel(
+                    TicketID("mic-later"), coordinator: pool.coordinator, token: TokenHash("hash-mic-later"),
+                    why: .cancelled))
             #expect(try await Self.states(pool) == [.offered, .reserved, .held])
             guard case .queued = try await pool.ask("dream", priority: .dreamer) else { throw NoLease(ticket: "dream") }
         }
@@ -230,13 +233,13 @@ import Testing
             _ = try await pool.store.release(first, token: TokenHash("hash-t1"), by: "")
             try await Self.pass(seconds: 10, pool)
             _ = try await pool.store.cancel(
-                TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .timeout)
+                Cancel(TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .timeout))
             #expect(try await Self.states(pool) == [.free, .held])
             // The same again at once holds nothing back.
             _ = try await pool.ask("again", selector: Self.two())
             #expect(try await Self.states(pool) == [.free, .held])
             _ = try await pool.store.cancel(
-                TicketID("again"), coordinator: pool.coordinator, token: TokenHash("hash-again"), why: .timeout)
+                Cancel(TicketID("again"), coordinator: pool.coordinator, token: TokenHash("hash-again"), why: .timeout))
             try await Self.pass(seconds: 100, pool)
             _ = try await pool.ask("later", selector: Self.two())
             #expect(try await Self.states(pool) == [.reserved, .held])
@@ -252,7 +255,7 @@ import Testing
             _ = try await pool.ask("narrow", priority: .dreamer)
             #expect(try await Self.states(pool) == [.reserved, .held])
             _ = try await pool.store.cancel(
-                TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled)
+                Cancel(TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled))
             let lease = try await pool.requireLease(of: "narrow")
             // After the offers of the first two and the word that the first has ended.
             guard case .offer(let offer)? = try await pool.agentMessages("a1", atLeast: 4).last else {

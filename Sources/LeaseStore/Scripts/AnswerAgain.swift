@@ -48,11 +48,8 @@ extension Answer {
 }
 
 extension LeaseStore {
-    package func answerAgain(
-        _ ticket: TicketID, coordinator: InstanceID, newToken: TokenHash, nonce: String, beat: Int64 = .max
-    ) async throws(StoreError) -> AnswerAgainOutcome {
-        let again = AnswerAgain(ticket, coordinator: coordinator, newToken: newToken, nonce: nonce, beat: beat)
-        return try await run(ScriptLibrary.answerAgain, again.words).againOutcome()
+    package func answerAgain(_ again: AnswerAgain) async throws(StoreError) -> AnswerAgainOutcome {
+        try await run(ScriptLibrary.answerAgain, again.words).againOutcome()
     }
 }
 

@@ -57,12 +57,8 @@ extension Answer {
 }
 
 extension LeaseStore {
-    package func cancel(
-        _ ticket: TicketID, lease: LeaseID? = nil, coordinator: InstanceID, token: TokenHash, why: CancelReason,
-        beat: Int64 = .max
-    ) async throws(StoreError) -> CancelOutcome {
-        let cancel = Cancel(ticket, lease: lease, coordinator: coordinator, token: token, why: why, beat: beat)
-        return try await run(ScriptLibrary.cancel, cancel.words).cancelOutcome()
+    package func cancel(_ cancel: Cancel) async throws(StoreError) -> CancelOutcome {
+        try await run(ScriptLibrary.cancel, cancel.words).cancelOutcome()
     }
 }
 

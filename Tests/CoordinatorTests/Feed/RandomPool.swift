@@ -115,7 +115,8 @@ struct RandomPool {
         let why = random.element([CancelReason.cancelled, .timeout, .undelivered])
         note(
             "cancel \(ask.ticket): "
-                + "\(try await store.cancel(ask.ticket, coordinator: ask.coordinator, token: ask.token, why: why))")
+                + "\(try await store.cancel(Cancel(ask.ticket, coordinator: ask.coordinator, token: ask.token, why: why)))"
+        )
     }
 
     private mutating func release() async throws {
