@@ -11,7 +11,9 @@ package struct AskReference: Hashable, Sendable {
 package enum AskAge: Hashable, Sendable {
     /// No ask of this ticket was sent before, and nobody else can name it.
     case first
+    /// Redis may know the ticket: its client has named it, or an ask of it was sent that was not answered.
     case fresh
+    /// After a loss, with the score that it had.
     case again(score: Int64)
 }
 
