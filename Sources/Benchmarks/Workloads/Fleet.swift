@@ -43,13 +43,14 @@ struct Fleet: Sendable {
 
     /// The ticket's unit is offered or it waits.
     @discardableResult
-    func ask(_ ticket: String, unit: String? = nil) async throws -> AskOutcome {
-        let selector = unit.map { Selector(parsing: "gpu/unit=\($0)") ?? .anyGPU } ?? .anyGPU
-        return try await store.ask(
+    func ask(
+        _ ticket: String, _ selector: Selector = .anyGPU, priority: Priority = .standard
+    ) async throws -> AskOutcome {
+        try await store.ask(
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID("holder-\(ticket)"), caller: "",
-                priority: .standard, ttl: .seconds(120), coordinator: coordinator, token: TokenHash("hash-\(ticket)"),
-                metadata: "", resume: .fresh))
+                priority: priority, ttl: .seconds(120), coordinator: coordinator, token: TokenHash("hash-\(ticket)"),
+                metadata: "", resume: .first))
     }
 
     /// The lease that was offered to a ticket, or that it holds.

@@ -36,19 +36,30 @@ struct GrantCost {
         defer { redis.server.child.signal(.terminate) }
         let tickets = isShort ? [10, 1000, 10_000] : [10, 100, 1000, 10_000, 100_000]
         let units = isShort ? [8, 800] : [8, 80, 800, 10_000]
-        var (queues, fleets) = ([Int: Costs](), [Int: Costs]())
+        let selectors = isShort ? [1, 100] : [1, 10, 100, 1000]
+        var (queues, fleets, wishes) = ([Int: Costs](), [Int: Costs](), [Int: Costs]())
         var bytes: [Int: String] = [:]
         // In turn, so that a busy moment of the machine does not pass for a size; the calmest turn counts.
         for _ in 1...3 {
             for count in tickets {
-                queues[count] = try await contended(redis, tickets: count).calmer(than: queues[count])
+                queues[count] = try await contended(redis, behind: count) { fleet, ticket, _ in
+                    try await fleet.ask(ticket)
+                }.calmer(than: queues[count])
                 bytes[count] = try await memory(redis, tickets: count)
             }
             for count in units {
                 fleets[count] = try await uncontended(redis, units: count).calmer(than: fleets[count])
             }
+            for count in selectors {
+                // The unit would do for each of them, so that each queue's first is looked at; all are served later.
+                wishes[count] = try await contended(redis, behind: count) { fleet, ticket, number in
+                    try await fleet.ask(ticket, Selector(minimumMemoryMB: number), priority: .dreamer)
+                }.calmer(than: wishes[count])
+            }
         }
-        var plot = Plot(title: "Redis µs for ask, release and confirm", x: "waiting tickets, or units", y: "µs")
+        var plot = Plot(
+            title: "Redis µs for ask, release and confirm", x: "waiting tickets, units, or conditional selectors",
+            y: "µs")
         func table(_ what: String, _ sizes: [Int], _ costs: [Int: Costs]) -> TextTable {
             var table = TextTable(
                 title: "Redis µs a script, by \(what): the median of 300, the calmest of 3 turns",
@@ -63,18 +74,22 @@ struct GrantCost {
         var queue = table("waiting tickets", tickets, queues)
         queue.heads.append("bytes a ticket")
         for (row, count) in tickets.enumerated() { queue.rows[row].append(bytes[count] ?? "–") }
-        return ([queue, table("units", units, fleets)], [("bench-grant-cost.svg", plot)])
+        let others = [table("units", units, fleets), table("conditional selectors", selectors, wishes)]
+        return ([queue] + others, [("bench-grant-cost.svg", plot)])
     }
 
-    /// A unit changes hands while so many wait for it.
-    private func contended(_ redis: RedisServer, tickets: Int) async throws -> Costs {
+    /// A unit changes hands while so many wait for it; `ask` is told the ticket and its number, from 1.
+    private func contended(
+        _ redis: RedisServer, behind tickets: Int,
+        _ ask: @escaping @Sendable (Fleet, String, Int) async throws -> Void
+    ) async throws -> Costs {
         _ = try await redis.client.command(["FLUSHALL"])
         let fleet = Fleet(redis: redis)
         try await fleet.register(hosts: 1, unitsEach: 1)
         try await fleet.ask("t-0")
         var (holder, lease) = ("t-0", try await fleet.lease(of: "t-0"))
         try await fleet.confirm(lease)
-        try await concurrently(tickets, atOnce: 256) { try await fleet.ask("t-\($0 + 1)") }
+        try await concurrently(tickets, atOnce: 256) { try await ask(fleet, "t-\($0 + 1)", $0 + 1) }
         var costs = Costs()
         for number in 1...Self.repetitions {
             let next = "t-\(tickets + number)"
