@@ -9,16 +9,10 @@ extension Ask {
         _ request: LockRequest, _ age: AskAge, coordinator: InstanceID, beat: Int64,
         gathering: Duration = Limits.gathering
     ) {
-        let resume: Resume =
-            switch age {
-            case .first: .first
-            case .fresh: .fresh
-            case .again(let score): .again(score: score)
-            }
         self.init(
             ticket: request.ticket, selector: request.selector, holder: request.holder, caller: request.caller,
             priority: request.priority, ttl: request.ttl, coordinator: coordinator, token: request.token,
-            metadata: request.metadata, resume: resume, affinity: request.affinity, grace: request.grace,
+            metadata: request.metadata, age: age, affinity: request.affinity, grace: request.grace,
             gathering: gathering, beat: beat)
     }
 }

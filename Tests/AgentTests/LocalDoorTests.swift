@@ -61,7 +61,7 @@ import Testing
                 Ask(
                     ticket: TicketID("t1"), selector: .anyGPU, holder: try HolderID("run"), caller: "",
                     priority: .standard, ttl: .seconds(60), coordinator: InstanceID("c1"),
-                    token: TokenHash(Digest.sha256Hex(secret)), metadata: "", resume: .fresh))
+                    token: TokenHash(Digest.sha256Hex(secret)), metadata: "", age: .fresh))
             let lease = try await scene.held("t1")
             let child = try await scene.process("sleep 60", for: lease)
             let body = #"{"token":"\#(lease.text).\#(secret)","pid":\#(child.processID)}"#
@@ -86,7 +86,7 @@ import Testing
                 Ask(
                     ticket: TicketID("t1"), selector: .anyGPU, holder: try HolderID("run"), caller: "",
                     priority: .standard, ttl: .seconds(600), coordinator: InstanceID("c1"),
-                    token: TokenHash(Digest.sha256Hex(secret)), metadata: "", resume: .fresh))
+                    token: TokenHash(Digest.sha256Hex(secret)), metadata: "", age: .fresh))
             let lease = try await scene.held("t1")
             let child = try await scene.process("sleep 60", for: lease)
             let keeper = try await scene.process("sleep 60", for: lease)

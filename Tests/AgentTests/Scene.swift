@@ -87,7 +87,7 @@ final class Scene: Sendable {
             Ask(
                 ticket: TicketID(ticket), selector: .anyGPU, holder: try HolderID("holder-\(ticket)"), caller: "",
                 priority: .standard, ttl: ttl, coordinator: InstanceID("c1"), token: TokenHash("hash-\(ticket)"),
-                metadata: "", resume: .fresh))
+                metadata: "", age: .fresh))
     }
 
     func record(of ticket: String) async throws -> LeaseRecord? {

@@ -104,7 +104,7 @@ private final class TopologyScene: Sendable {
         let ask = Ask(
             ticket: TicketID(ticket), selector: .anyGPU, holder: try HolderID("holder-\(ticket)"), caller: "",
             priority: .standard, ttl: .seconds(60), coordinator: InstanceID("c1"), token: TokenHash("hash-\(ticket)"),
-            metadata: "", resume: .fresh)
+            metadata: "", age: .fresh)
         try await eventually("\(ticket) is taken") {
             (try? await self.store.ask(ask)) != nil
         }

@@ -41,7 +41,7 @@ import Testing
                 }
             }
             // A refused ticket stays refused, also when its coordinator had not heard of it.
-            #expect(try await pool.ask("t5", resume: .again(score: 1)) == .refused(by: "ada", why: "fire"))
+            #expect(try await pool.ask("t5", age: .again(score: 1)) == .refused(by: "ada", why: "fire"))
             // Who asks anew is served.
             guard case .offered = try await pool.ask("t10") else { throw NoLease(ticket: "t10") }
         }

@@ -158,7 +158,7 @@ import Testing
                     let ask = Ask(
                         ticket: TicketID(ticket), selector: .anyGPU, holder: try HolderID(ticket), caller: "",
                         priority: .standard, ttl: .seconds(120), coordinator: InstanceID("c1"),
-                        token: TokenHash("hash-\(ticket)"), metadata: "", resume: .fresh, beat: beat)
+                        token: TokenHash("hash-\(ticket)"), metadata: "", age: .fresh, beat: beat)
                     calls.ask(ask) { outcome in
                         let word =
                             switch outcome {

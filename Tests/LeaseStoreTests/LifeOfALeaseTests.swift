@@ -40,7 +40,7 @@ import Testing
             _ = try await pool.ask("mic-later", priority: .voice)
             #expect(try await pool.queue() == ["mic", "mic-later", "console", "other", "dream"])
             // A dreamer that has waited for longer than its points are worth goes first.
-            _ = try await pool.ask("old-dream", priority: .dreamer, resume: .again(score: 1))
+            _ = try await pool.ask("old-dream", priority: .dreamer, age: .again(score: 1))
             #expect(try await pool.queue().first == "old-dream")
             var present = lease
             var ticket = "holder"
@@ -79,7 +79,7 @@ import Testing
                 let names = (0..<2 * min(waiting, own.count)).map { "t-\(waiting)-\($0)" }
                 for (index, name) in names.enumerated() {
                     let selector = own[(index + waiting) % min(waiting, own.count)]
-                    guard case .queued = try await pool.ask(name, selector: selector, resume: .first) else {
+                    guard case .queued = try await pool.ask(name, selector: selector, age: .first) else {
                         throw NoLease(ticket: name)
                     }
                 }
@@ -96,11 +96,7 @@ import Testing
                 #expect(queues == .integer(Int64(foreign.count)))
                 for index in foreign.indices {
                     let name = "other-\(waiting)-\(index)"
-                    _ = try await pool.store.cancel(
-                        Cancel(
-                            TicketID(name), coordinator: pool.coordinator, token: TokenHash("hash-\(name)"),
-                            why: .cancelled
-                        ))
+                    try await pool.cancel(name, why: .cancelled)
                 }
             }
         }
@@ -108,16 +104,16 @@ import Testing
 
     @Test func `a ticket that was never asked for is found from its first ask on`() async throws {
         try await withPool { pool in
-            guard case .offered(let score) = try await pool.ask("t1", resume: .first) else {
+            guard case .offered(let score) = try await pool.ask("t1", age: .first) else {
                 throw NoLease(ticket: "t1")
             }
             #expect(try await pool.ask("t1") == .offered(score: score))
-            guard case .queued(let later) = try await pool.ask("t2", resume: .first) else {
+            guard case .queued(let later) = try await pool.ask("t2", age: .first) else {
                 throw NoLease(ticket: "t2")
             }
             #expect(later > score)
             #expect(try await pool.ask("t2") == .queued(score: later))
-            #expect(try await pool.ask("t2", resume: .again(score: 1)) == .queued(score: later))
+            #expect(try await pool.ask("t2", age: .again(score: 1)) == .queued(score: later))
         }
     }
 
@@ -224,7 +220,7 @@ import Testing
             #expect(try await pool.queue() == ["t2"])
             #expect(try await pool.ask("t2", coordinator: "c2") == first)
             #expect(try await pool.coordinatorMessages("c1", atLeast: 2)[1] == .moved(TicketID("t2")))
-            #expect(try await pool.ask("t2", resume: .again(score: 1)) == .moved)
+            #expect(try await pool.ask("t2", age: .again(score: 1)) == .moved)
         }
     }
 
@@ -242,20 +238,10 @@ import Testing
                 try await store.cancel(
                     Cancel(TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("x"), why: .undelivered))
                     == .notYours)
-            #expect(
-                try await store.cancel(
-                    Cancel(TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout))
-                    == .cancelled)
-            #expect(
-                try await store.cancel(
-                    Cancel(TicketID("t2"), coordinator: pool.coordinator, token: TokenHash("hash-t2"), why: .timeout))
-                    == .unknown)
+            #expect(try await pool.cancel("t2", why: .timeout) == .cancelled)
+            #expect(try await pool.cancel("t2", why: .timeout) == .unknown)
             #expect(try await pool.lease(of: "t1") == lease)
-            #expect(
-                try await store.cancel(
-                    Cancel(
-                        TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered))
-                    == .released)
+            #expect(try await pool.cancel("t1", why: .undelivered) == .released)
             #expect(try await pool.state(of: "h1/0") == .free)
         }
     }
@@ -265,10 +251,7 @@ import Testing
             _ = try await pool.ask("t1")
             _ = try await pool.ask("t2")
             let lease = try await pool.requireLease(of: "t1")
-            #expect(
-                try await pool.store.cancel(
-                    Cancel(TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .cancelled))
-                    == .cancelled)
+            #expect(try await pool.cancel("t1", why: .cancelled) == .cancelled)
             #expect(try await pool.store.confirm(pool.origin(), lease) == .gone)
             #expect(try await pool.lease(of: "t2") != nil)
         }
@@ -292,11 +275,7 @@ import Testing
                 try await pool.store.renewed(
                     pool.origin(), lease, nonce: "n", token: new, ttl: .seconds(120), coordinator: c2) == .ok)
             // The coordinator that was overtaken cannot give back what the client has got elsewhere.
-            #expect(
-                try await pool.store.cancel(
-                    Cancel(
-                        TicketID("t1"), coordinator: pool.coordinator, token: TokenHash("hash-t1"), why: .undelivered))
-                    == .notYours)
+            #expect(try await pool.cancel("t1", why: .undelivered) == .notYours)
             #expect(try await pool.store.release(lease, token: TokenHash("hash-t1"), by: "") == .notHeld)
             #expect(try await pool.store.release(lease, token: new, by: "") == .released(1))
         }

@@ -88,14 +88,21 @@ final class Pool: Sendable {
 
     func ask(
         _ ticket: String, priority: Priority = .standard, selector: Selector = .anyGPU, coordinator: String = "c1",
-        resume: Ask.Resume = .fresh, holder: String? = nil, affinity: String = "", beat: Int64 = .max
+        age: AskAge = .fresh, holder: String? = nil, affinity: String = "", beat: Int64 = .max
     ) async throws -> AskOutcome {
         try await store.ask(
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID(holder ?? "holder-\(ticket)"),
                 caller: "", priority: priority, ttl: .seconds(120), coordinator: InstanceID(coordinator),
-                token: TokenHash("hash-\(ticket)"), metadata: "", resume: resume, affinity: affinity,
+                token: TokenHash("hash-\(ticket)"), metadata: "", age: age, affinity: affinity,
                 grace: .seconds(7), beat: beat))
+    }
+
+    /// Its coordinator gives a ticket up, with the token of its ask.
+    @discardableResult
+    func cancel(_ ticket: String, why: CancelReason) async throws -> CancelOutcome {
+        try await store.cancel(
+            Cancel(TicketID(ticket), coordinator: coordinator, token: TokenHash("hash-\(ticket)"), why: why))
     }
 
     /// Keeps the present record under another name.

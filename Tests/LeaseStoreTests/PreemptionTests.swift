@@ -78,9 +78,7 @@ import Testing
             #expect(try await Self.preempt(pool, first, for: "mic") == .notNow)
             #expect(try await Self.wishes(pool) == ["a": "voice"])
             // What the first waiter left behind binds nobody.
-            _ = try await pool.store.cancel(
-                Cancel(
-                    TicketID("voice"), coordinator: pool.coordinator, token: TokenHash("hash-voice"), why: .cancelled))
+            try await pool.cancel("voice", why: .cancelled)
             #expect(try await Self.preempt(pool, first, for: "mic") == .asked(first))
             #expect(try await Self.wishes(pool) == ["a": "mic"])
         }

@@ -12,7 +12,7 @@ import Testing
             try await pool.redis.flushAll()
             #expect(try await pool.beat(tickets: ["t2"]).unknown == [TicketID("t2")])
             #expect(try await pool.store.confirm(pool.origin(), lease) == .unknownHost)
-            guard case .queued = try await pool.ask("t2", resume: .again(score: 7)) else { throw NoLease(ticket: "t2") }
+            guard case .queued = try await pool.ask("t2", age: .again(score: 7)) else { throw NoLease(ticket: "t2") }
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
             #expect(try await pool.lease(of: "t1") == lease)
             #expect(try await pool.store.snapshot().leases.map(\.terms.grace) == [.seconds(9)])
@@ -28,7 +28,7 @@ import Testing
         try await withPool { pool in
             let lease = try await pool.grant("t1")
             try await pool.redis.flushAll()
-            _ = try await pool.ask("t1", resume: .again(score: 7))
+            _ = try await pool.ask("t1", age: .again(score: 7))
             try await pool.heartbeat([pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))], first: false)
             #expect(try await pool.queue() == [])
             #expect(try await pool.coordinatorMessages("c1", atLeast: 2).last == .held(TicketID("t1"), lease))
@@ -366,7 +366,7 @@ import Testing
             guard case .givenUp(let score) = try await again() else { throw NoLease(ticket: "t1") }
             #expect(try await again() == .unknown)
             try await pool.heartbeat([pool.report("h2/0")], origin: pool.origin("h2", "a2"))
-            #expect(try await pool.ask("t1", resume: .again(score: score)) == .offered(score: score))
+            #expect(try await pool.ask("t1", age: .again(score: score)) == .offered(score: score))
             // When it is back its lease ends: nobody was told of it.
             let report = try pool.report("h1/0", .held(pool.held(lease, ticket: "t1")))
             #expect(
@@ -428,7 +428,7 @@ import Testing
             let lost = try await pool.beat(2, memory: memory)
             #expect(lost.epoch != memory.epoch)
             #expect(lost.settling == .waiting)
-            guard case .queued = try await pool.ask("first", resume: .again(score: 7)) else {
+            guard case .queued = try await pool.ask("first", age: .again(score: 7)) else {
                 throw NoLease(ticket: "first")
             }
             #expect(try await pool.lease(of: "first") == nil)

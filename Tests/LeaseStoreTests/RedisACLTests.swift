@@ -42,8 +42,7 @@ import Testing
             let offered = try await pool.requireLease(of: "t3")
             _ = try await agent.reject(origin, offered, highest: FencingToken(0), why: "test")
             _ = try await beat()
-            _ = try await pool.store.cancel(
-                Cancel(TicketID("t4"), coordinator: pool.coordinator, token: TokenHash("hash-t4"), why: .cancelled))
+            try await pool.cancel("t4", why: .cancelled)
             _ = try await pool.store.revoke(.all, mode: .forceReleaseAll, by: "ada", why: "test")
             _ = try await agent.end(origin, second, reason: .revoked)
             _ = try await pool.store.cordon(try HostID("h1"), .cordoned, by: "ada", why: "test")

@@ -85,10 +85,7 @@ import Testing
                 #expect(try await Self.units(pool, of: "wide") == ["h1/0", "h1/1"])
                 #expect(try await pool.requireLease(of: "wide").fencing > lease.fencing)
             case "cancelled":
-                _ = try await pool.store.cancel(
-                    Cancel(
-                        TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled)
-                )
+                try await pool.cancel("wide", why: .cancelled)
                 #expect(try await Self.states(pool) == [.free, .free])
             default:
                 try await Self.pass(seconds: 3, pool)
@@ -165,10 +162,7 @@ import Testing
             }
             #expect(try await Self.states(pool) == [.offered, .offered, .held])
             // Who comes behind it takes nothing from it.
-            _ = try await pool.store.cancel(
-                Cancel(
-                    TicketID("mic-later"), coordinator: pool.coordinator, token: TokenHash("hash-mic-later"),
-                    why: .cancelled))
+            try await pool.cancel("mic-later", why: .cancelled)
             #expect(try await Self.states(pool) == [.offered, .reserved, .held])
             guard case .queued = try await pool.ask("dream", priority: .dreamer) else { throw NoLease(ticket: "dream") }
         }
@@ -232,14 +226,12 @@ import Testing
             _ = try await pool.ask("wide", selector: Self.two())
             _ = try await pool.store.release(first, token: TokenHash("hash-t1"), by: "")
             try await Self.pass(seconds: 10, pool)
-            _ = try await pool.store.cancel(
-                Cancel(TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .timeout))
+            try await pool.cancel("wide", why: .timeout)
             #expect(try await Self.states(pool) == [.free, .held])
             // The same again at once holds nothing back.
             _ = try await pool.ask("again", selector: Self.two())
             #expect(try await Self.states(pool) == [.free, .held])
-            _ = try await pool.store.cancel(
-                Cancel(TicketID("again"), coordinator: pool.coordinator, token: TokenHash("hash-again"), why: .timeout))
+            try await pool.cancel("again", why: .timeout)
             try await Self.pass(seconds: 100, pool)
             _ = try await pool.ask("later", selector: Self.two())
             #expect(try await Self.states(pool) == [.reserved, .held])
@@ -254,8 +246,7 @@ import Testing
             _ = try await pool.store.release(first, token: TokenHash("hash-t1"), by: "")
             _ = try await pool.ask("narrow", priority: .dreamer)
             #expect(try await Self.states(pool) == [.reserved, .held])
-            _ = try await pool.store.cancel(
-                Cancel(TicketID("wide"), coordinator: pool.coordinator, token: TokenHash("hash-wide"), why: .cancelled))
+            try await pool.cancel("wide", why: .cancelled)
             let lease = try await pool.requireLease(of: "narrow")
             // After the offers of the first two and the word that the first has ended.
             guard case .offer(let offer)? = try await pool.agentMessages("a1", atLeast: 4).last else {

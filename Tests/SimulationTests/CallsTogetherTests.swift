@@ -129,7 +129,7 @@ private struct World {
                     ticket: TicketID(ticket), selector: try #require(Selector(parsing: selector)),
                     holder: try HolderID("holder-\(ticket)"),
                     caller: "", priority: try Priority(priority), ttl: .seconds(60), coordinator: InstanceID("c1"),
-                    token: TokenHash("hash-\(ticket)"), metadata: "", resume: .fresh, affinity: affinity, beat: 3))
+                    token: TokenHash("hash-\(ticket)"), metadata: "", age: .fresh, affinity: affinity, beat: 3))
         }
     }
 

@@ -41,7 +41,8 @@ struct Fleet: Sendable {
         try await concurrently(hosts, atOnce: 64) { try await heartbeat($0, unitsEach: unitsEach, isFirst: isFirst) }
     }
 
-    /// The ticket's unit is offered or it waits.
+    /// The ticket's unit is offered or it waits. Asked for as one that its client did not name; a name may come again when
+    /// nothing of it is left.
     @discardableResult
     func ask(
         _ ticket: String, _ selector: Selector = .anyGPU, priority: Priority = .standard
@@ -50,7 +51,7 @@ struct Fleet: Sendable {
             Ask(
                 ticket: TicketID(ticket), selector: selector, holder: try HolderID("holder-\(ticket)"), caller: "",
                 priority: priority, ttl: .seconds(120), coordinator: coordinator, token: TokenHash("hash-\(ticket)"),
-                metadata: "", resume: .first))
+                metadata: "", age: .first))
     }
 
     /// The lease that was offered to a ticket, or that it holds.

@@ -42,9 +42,7 @@ struct GrantCost {
         // In turn, so that a busy moment of the machine does not pass for a size; the calmest turn counts.
         for _ in 1...3 {
             for count in tickets {
-                queues[count] = try await contended(redis, behind: count) { fleet, ticket, _ in
-                    try await fleet.ask(ticket)
-                }.calmer(than: queues[count])
+                queues[count] = try await contended(redis, tickets: count).calmer(than: queues[count])
                 bytes[count] = try await memory(redis, tickets: count)
             }
             for count in units {
@@ -52,8 +50,8 @@ struct GrantCost {
             }
             for count in selectors {
                 // The unit would do for each of them, so that each queue's first is looked at; all are served later.
-                wishes[count] = try await contended(redis, behind: count) { fleet, ticket, number in
-                    try await fleet.ask(ticket, Selector(minimumMemoryMB: number), priority: .dreamer)
+                wishes[count] = try await contended(redis, tickets: count, priority: .dreamer) {
+                    try Selector(minimumMemoryMB: $0)
                 }.calmer(than: wishes[count])
             }
         }
@@ -78,10 +76,10 @@ struct GrantCost {
         return ([queue] + others, [("bench-grant-cost.svg", plot)])
     }
 
-    /// A unit changes hands while so many wait for it; `ask` is told the ticket and its number, from 1.
+    /// A unit changes hands while so many wait for it; `selector` is told the number of each, from 1.
     private func contended(
-        _ redis: RedisServer, behind tickets: Int,
-        _ ask: @escaping @Sendable (Fleet, String, Int) async throws -> Void
+        _ redis: RedisServer, tickets: Int, priority: Priority = .standard,
+        selector: @escaping @Sendable (Int) throws -> Selector = { _ in .anyGPU }
     ) async throws -> Costs {
         _ = try await redis.client.command(["FLUSHALL"])
         let fleet = Fleet(redis: redis)
@@ -89,7 +87,9 @@ struct GrantCost {
         try await fleet.ask("t-0")
         var (holder, lease) = ("t-0", try await fleet.lease(of: "t-0"))
         try await fleet.confirm(lease)
-        try await concurrently(tickets, atOnce: 256) { try await ask(fleet, "t-\($0 + 1)", $0 + 1) }
+        try await concurrently(tickets, atOnce: 256) {
+            try await fleet.ask("t-\($0 + 1)", selector($0 + 1), priority: priority)
+        }
         var costs = Costs()
         for number in 1...Self.repetitions {
             let next = "t-\(tickets + number)"

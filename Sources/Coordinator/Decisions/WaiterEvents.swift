@@ -7,16 +7,6 @@ package struct AskReference: Hashable, Sendable {
     package var attempt: Int64
 }
 
-/// How an ask is meant (design §6): the client's own call, or one more for a ticket that keeps its age.
-package enum AskAge: Hashable, Sendable {
-    /// No ask of this ticket was sent before, and nobody else can name it.
-    case first
-    /// Redis may know the ticket: its client has named it, or an ask of it was sent that was not answered.
-    case fresh
-    /// After a loss, with the score that it had.
-    case again(score: Int64)
-}
-
 /// What Redis said to an ask.
 package enum AskAnswer: Hashable, Sendable {
     case queued(score: Int64)

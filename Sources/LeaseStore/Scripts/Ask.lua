@@ -9,7 +9,7 @@
 -- | {"name-taken"}: the ticket is that of another holder or selector | {"late"}
 local ticket, selector, coordinator = ARGV[1], ARGV[2], ARGV[7]
 local is_new = ARGV[11] == 'new'
-local again = not is_new and ARGV[11] ~= ''
+local again = tonumber(ARGV[11])
 local beat = last_beat(coordinator)
 -- Sent on an earlier connection than the coordinator has now: see is_late.
 if beat and tonumber(beat) > tonumber(ARGV[15]) then return { 'late' } end
@@ -58,7 +58,7 @@ if not again then
   if scope == 'unit' and call('EXISTS', P .. 'unit:' .. place) == 0 then return { 'unknown-unit' } end
 end
 local score = now + tonumber(ARGV[5]) * tonumber(ARGV[10])
-if again then score = math.min(score, tonumber(ARGV[11])) end
+if again then score = math.min(score, again) end
 score = int(score)
 local terms = { ticket = ticket, selector = selector, holder = ARGV[3], caller = ARGV[4], priority = ARGV[5],
   ttl = ARGV[6], coordinator = coordinator, token = ARGV[8], metadata = ARGV[9], score = score,

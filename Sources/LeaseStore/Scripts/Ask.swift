@@ -3,15 +3,6 @@ import RedisClient
 
 /// A wish for a unit, as a coordinator puts it to the pool.
 package struct Ask: Equatable, Sendable {
-    package enum Resume: Equatable, Sendable {
-        /// A ticket that nobody else can name, and that was never asked for: nothing about it is looked up.
-        case first
-        /// The client's own call: it may take its ticket up from another coordinator.
-        case fresh
-        /// Its coordinator asks again after a loss; the ticket keeps its age by its old score (µs).
-        case again(score: Int64)
-    }
-
     package var ticket: TicketID
     package var selector: Selector
     package var holder: HolderID
@@ -23,7 +14,7 @@ package struct Ask: Equatable, Sendable {
     /// Compact JSON of at most `Limits.metadataBytes`, or empty.
     package var metadata: String
     package var grace: Duration
-    package var resume: Resume
+    package var age: AskAge
     /// What the unit should still be warm for, of `Limits.affinityBytes` at most; empty where that is all the same.
     package var affinity: String
     /// How long units are held back for it at first, where it takes several; zero for not at all.
@@ -33,7 +24,7 @@ package struct Ask: Equatable, Sendable {
 
     package init(
         ticket: TicketID, selector: Selector, holder: HolderID, caller: String, priority: Priority, ttl: Duration,
-        coordinator: InstanceID, token: TokenHash, metadata: String, resume: Resume,
+        coordinator: InstanceID, token: TokenHash, metadata: String, age: AskAge,
         affinity: String = "", grace: Duration = Limits.standardGrace, gathering: Duration = Limits.gathering,
         beat: Int64 = .max
     ) {
@@ -47,7 +38,7 @@ package struct Ask: Equatable, Sendable {
         self.token = token
         self.metadata = metadata
         self.grace = grace
-        self.resume = resume
+        self.age = age
         self.affinity = affinity
         self.gathering = gathering
         self.beat = beat
@@ -76,7 +67,7 @@ extension Ask {
 
     func words(_ aging: Aging) -> [RedisArgument] {
         let old: RedisArgument =
-            switch resume {
+            switch age {
             case .first: "new"
             case .fresh: ""
             case .again(let score): .integer(score)

@@ -97,7 +97,7 @@ struct RandomPool {
             ticket: TicketID(ticket), selector: try selector(), holder: try HolderID("holder-\(random.below(6))"),
             caller: random.element(["", "bob"]), priority: try Priority(random.below(3) * 10),
             ttl: .seconds(60 + random.below(500)), coordinator: InstanceID(random.element(["c1", "c2"])),
-            token: TokenHash("hash-\(ticket)"), metadata: random.element(["", #"{"a":1}"#]), resume: .fresh)
+            token: TokenHash("hash-\(ticket)"), metadata: random.element(["", #"{"a":1}"#]), age: .fresh)
         asks.append(ask)
         note("ask \(ticket) \(ask.selector.text): \(try await store.ask(ask))")
     }
